@@ -1,0 +1,132 @@
+"""The collector's own memory: whether it runs, what each minute brought, what happened, what the machine did."""
+
+import uuid
+
+from django.db import models
+from timescale.db.models.fields import TimescaleDateTimeField
+
+from markets.models import Market
+
+
+class RunState(models.Model):
+    """The one row that says whether collection is on, and what it has done since the beginning."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    running = models.BooleanField(default=True)
+    changed_at = models.DateTimeField(auto_now_add=True)
+    changed_by = models.CharField(max_length=150, default="start")
+    total_requests = models.BigIntegerField(default=0)
+    successful_requests = models.BigIntegerField(default=0)
+    failed_requests = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "collector_state"
+        verbose_name = "collector"
+        verbose_name_plural = "collector"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="collector_state_one_row")]
+
+
+class RunChange(models.Model):
+    """When collection was switched on or off, and by whom: the cause of the minutes that are missing."""
+
+    at = models.DateTimeField()
+    running = models.BooleanField()
+    by = models.CharField(max_length=150)
+
+    class Meta:
+        db_table = "collector_changes"
+        ordering = ["-at"]
+
+
+class CollectionMinute(models.Model):
+    """What one minute's collection set out to do and did. Each part of it adds its share in its own transaction."""
+
+    minute = models.DateTimeField(primary_key=True)
+    expected = models.IntegerField(default=0, help_text="Order books that were to be read.")
+    stored = models.IntegerField(default=0, help_text="Order books that were stored.")
+    failed = models.IntegerField(default=0, help_text="Order books that could not be read or were refused.")
+    overrun = models.IntegerField(default=0, help_text="Order books not read because the minute was over.")
+    requests = models.IntegerField(default=0)
+    successful_requests = models.IntegerField(default=0)
+    failed_requests = models.IntegerField(default=0)
+    weight_spot = models.IntegerField(default=0)
+    weight_futures = models.IntegerField(default=0)
+    rows = models.IntegerField(default=0, help_text="Snapshot rows written.")
+    network_seconds = models.FloatField(default=0)
+    compute_seconds = models.FloatField(default=0)
+    store_seconds = models.FloatField(default=0)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "collector_minutes"
+        ordering = ["-minute"]
+
+    @property
+    def partial(self) -> bool:
+        return self.stored < self.expected
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+class VenueLimit(models.Model):
+    """What the exchange says of itself: its request budget, and how far its clock is from ours."""
+
+    exchange = models.CharField(max_length=16)
+    market = models.CharField(max_length=7, choices=Market.choices)
+    weight_per_minute = models.IntegerField()
+    clock_offset_ms = models.IntegerField(null=True, help_text="Exchange's clock minus ours, milliseconds.")
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "venue_limits"
+        constraints = [models.UniqueConstraint(fields=["exchange", "market"], name="venue_limits_exchange_market")]
+
+
+class StreamEvent(models.Model):
+    """Something that happened to a connection, a book or the collector, kept for 14 days."""
+
+    class Type(models.TextChoices):
+        CONNECTED = "CONNECTED"
+        DISCONNECTED = "DISCONNECTED"
+        ERROR = "ERROR"
+        RECONNECTING = "RECONNECTING"
+        SNAPSHOT_LOADED = "SNAPSHOT_LOADED"
+        GAP_DETECTED = "GAP_DETECTED"
+        UPDATE_FAILED = "UPDATE_FAILED"
+        RATE_LIMITED = "RATE_LIMITED"
+        BANNED = "BANNED"
+        BOOK_REJECTED = "BOOK_REJECTED"
+        MINUTE_PARTIAL = "MINUTE_PARTIAL"
+        SYMBOL_REFUSED = "SYMBOL_REFUSED"
+        CLOCK_SKEW = "CLOCK_SKEW"
+
+    pk = models.CompositePrimaryKey("time", "id")
+    time = TimescaleDateTimeField(interval="1 day")
+    id = models.UUIDField(default=uuid.uuid4)
+    symbol = models.CharField(max_length=40, blank=True, default="")
+    market_type = models.CharField(max_length=7, blank=True, default="")
+    event_type = models.CharField(max_length=24, choices=Type.choices)
+    message = models.TextField(blank=True, default="")
+    metadata = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "websocket_events"
+        indexes = [models.Index(fields=["symbol", "-time"], name="websocket_events_symbol_time")]
+
+
+class SystemMetric(models.Model):
+    """One measurement of the system in one minute, kept for 60 days."""
+
+    pk = models.CompositePrimaryKey("time", "id")
+    time = TimescaleDateTimeField(interval="7 days")
+    id = models.UUIDField(default=uuid.uuid4)
+    name = models.CharField(max_length=64)
+    value = models.FloatField()
+    metadata = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "system_metrics"
+        indexes = [models.Index(fields=["name", "-time"], name="system_metrics_name_time")]

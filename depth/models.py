@@ -1,0 +1,60 @@
+"""What is kept of order books: the volumes within each band, minute by minute, and the top of the book itself."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from timescale.db.models.fields import TimescaleDateTimeField
+
+from markets.fields import RealField
+from markets.models import Market
+
+
+class Snapshot(models.Model):
+    """BID and ASK liquidity of one symbol, market and band in one UTC minute. Values are in the quote asset.
+
+    An incomplete side's sums are lower bounds: the book that was read did not reach the band's bound."""
+
+    pk = models.CompositePrimaryKey("symbol", "market_type", "depth", "timestamp")
+    symbol = models.CharField(max_length=40)
+    market_type = models.CharField(max_length=7, choices=Market.choices)
+    depth = models.DecimalField(max_digits=5, decimal_places=2)
+    timestamp = TimescaleDateTimeField(interval="7 days")
+    bid_volume = RealField()
+    ask_volume = RealField()
+    bid_volume_usd = RealField()
+    ask_volume_usd = RealField()
+    bid_complete = models.BooleanField()
+    ask_complete = models.BooleanField()
+
+    class Meta:
+        db_table = "snapshots"
+        indexes = [models.Index(fields=["-timestamp"], name="snapshots_timestamp")]
+
+
+class DepthSnapshot(models.Model):
+    """The order book that was read in one UTC minute: its top levels, best first, and how far all of it reached.
+
+    `bid_reach` and `ask_reach` are percent from the best price of the side, null when the whole side was known."""
+
+    pk = models.CompositePrimaryKey("symbol", "market_type", "time")
+    symbol = models.CharField(max_length=40)
+    market_type = models.CharField(max_length=7, choices=Market.choices)
+    time = TimescaleDateTimeField(interval="1 day")
+    received_at = models.DateTimeField()
+    event_time = models.DateTimeField(null=True)
+    last_update_id = models.BigIntegerField()
+    best_bid = models.DecimalField(max_digits=38, decimal_places=18)
+    best_ask = models.DecimalField(max_digits=38, decimal_places=18)
+    bid_prices = ArrayField(models.FloatField())
+    bid_quantities = ArrayField(models.FloatField())
+    ask_prices = ArrayField(models.FloatField())
+    ask_quantities = ArrayField(models.FloatField())
+    bid_levels = models.IntegerField()
+    ask_levels = models.IntegerField()
+    bid_reach = RealField(null=True)
+    ask_reach = RealField(null=True)
+    depth_limit = models.IntegerField()
+    source = models.CharField(max_length=16)
+
+    class Meta:
+        db_table = "depth_snapshots"
+        indexes = [models.Index(fields=["-time"], name="depth_snapshots_time")]

@@ -1,0 +1,234 @@
+"""Where configuration enters: environment variables, `.env` and a running supervisor's choices, read once and typed."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_BANDS = "0.1,0.25,0.5,1,1.5,3,5,8,15,30"
+T = TypeVar("T")
+
+
+class ConfigurationError(Exception):
+    """A variable whose value cannot be used; the message is one line that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Every variable of `.env.example`, parsed. Addresses of the embedded servers are filled in by `settings`."""
+
+    port: int
+    host: str
+    data_dir: Path
+    database_url: str
+    redis_url: str
+    cache_redis_url: str
+    secret_key: str
+    debug: bool
+    allowed_hosts: tuple[str, ...]
+    cors_allowed_origins: tuple[str, ...]
+    api_public: bool
+    api_rate_limit: int
+    num_proxies: int
+    websocket_max_connections: int
+    log_level: str
+    binance_spot_rest_url: str
+    binance_futures_rest_url: str
+    binance_spot_ws_url: str
+    binance_futures_ws_url: str
+    symbols: str
+    quote_assets: tuple[str, ...]
+    depth_bands: tuple[Decimal, ...]
+    start_date: datetime
+    realtime_interval: float
+    spot_streams: tuple[str, ...]
+    futures_streams: tuple[str, ...]
+    web3_providers: tuple[str, ...]
+    trading_address: str
+    router_address: str
+    confirmations: int
+    start_block: int
+    simulated_market: bool
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off", ""}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?\d{1,18}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.05 <= value <= 3600:
+        raise ValueError("must be a number of seconds from 0.05 to 3600")
+    return value
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _upper_list(text: str) -> tuple[str, ...]:
+    parts = _list(text.upper())
+    if not parts:
+        raise ValueError("must name at least one")
+    return parts
+
+
+def _bands(text: str) -> tuple[Decimal, ...]:
+    """Percentages with at most two decimals, above 0 and below 100; sorted, each once."""
+    try:
+        bands = {Decimal(part) for part in _list(text)}
+    except InvalidOperation:
+        raise ValueError("must be percentages, such as 0.5,1,5") from None
+    if not bands or not all(band.is_finite() and 0 < band < 100 and band == round(band, 2) for band in bands):
+        raise ValueError("must be percentages above 0 and below 100 with at most two decimals, such as 0.5,1,5")
+    return tuple(sorted(bands))
+
+
+def _origin(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            valid = parts.scheme in schemes and parts.hostname and (parts.port or True)
+        except ValueError:
+            valid = False
+        if not valid or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError(f"must be {' or '.join(schemes)}://host:port without a path")
+        return text.rstrip("/")
+
+    return parse
+
+
+def _url(*prefixes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text and not text.startswith(prefixes):
+            raise ValueError(f"must begin with {' or '.join(prefixes)}")
+        return text
+
+    return parse
+
+
+def _symbols(text: str) -> str:
+    if re.fullmatch(r"top:[1-9]\d{0,3}", text) or (_list(text) and not text.startswith("top:")):
+        return text
+    raise ValueError("must be a list such as BTCUSDT,ETHUSDT or top:N, such as top:100")
+
+
+def _date(text: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a date, such as 2026-01-31") from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _level(text: str) -> str:
+    if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return text.upper()
+
+
+def _address(text: str) -> str:
+    if text and not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError("must be an address of 0x and 40 hexadecimal digits")
+    return text
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines of a file (comments, blank lines and surrounding quotes allowed); {} where there is no file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return {}
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {key.strip().removeprefix("export "): value.strip().strip("'\"") for key, value in pairs}
+
+
+def gather(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables in force: `environ` first, then `.env` (or ENV_FILE), then DATA_DIR/environment of a running
+    platform, so that a command in another shell joins that platform."""
+    own = {key: value for key, value in environ.items() if value != ""}
+    merged = read_file(Path(environ.get("ENV_FILE") or ROOT / ".env")) | own
+    return read_file(data_dir(merged) / "environment") | merged
+
+
+def data_dir(variables: Mapping[str, str]) -> Path:
+    """DATA_DIR as an absolute path; a relative one counts from the project's root."""
+    return (ROOT / variables.get("DATA_DIR", ".data")).resolve()
+
+
+def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -> Environment:
+    """The whole configuration. Raises ConfigurationError naming the first variable that cannot be used."""
+    given = gather(environ)
+    today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def read(name: str, default: str, parse: Callable[[str], T]) -> T:
+        text = given.get(name, default)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{name} {error}, not {text!r}") from None
+
+    simulated = read("SIMULATED_MARKET", "false", _flag)
+    start = today - timedelta(days=7 if simulated else 90)
+    redis_url = read("REDIS_URL", "", _url("redis://", "rediss://", "unix://"))
+    return Environment(
+        port=read("PORT", "8000", _integer(1, 65535)),
+        host=read("HOST", "127.0.0.1", str),
+        data_dir=data_dir(given),
+        database_url=read("DATABASE_URL", "", _url("postgres://", "postgresql://")),
+        redis_url=redis_url,
+        cache_redis_url=read("CACHE_REDIS_URL", redis_url, _url("redis://", "rediss://", "unix://")),
+        secret_key=read("SECRET_KEY", "", str),
+        debug=read("DEBUG", "false", _flag),
+        allowed_hosts=read("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _list),
+        cors_allowed_origins=read("CORS_ALLOWED_ORIGINS", "http://localhost:5173,http://localhost:4173", _origins),
+        api_public=read("API_PUBLIC", "true", _flag),
+        api_rate_limit=read("API_RATE_LIMIT", "100", _integer(0, 10_000_000)),
+        num_proxies=read("NUM_PROXIES", "0", _integer(0, 20)),
+        websocket_max_connections=read("WEBSOCKET_MAX_CONNECTIONS", "1000", _integer(1, 1_000_000)),
+        log_level=read("LOG_LEVEL", "INFO", _level),
+        binance_spot_rest_url=read("BINANCE_SPOT_REST_URL", "https://api.binance.com", _origin("http", "https")),
+        binance_futures_rest_url=read("BINANCE_FUTURES_REST_URL", "https://fapi.binance.com", _origin("http", "https")),
+        binance_spot_ws_url=read("BINANCE_SPOT_WS_URL", "wss://stream.binance.com:9443", _origin("ws", "wss")),
+        binance_futures_ws_url=read("BINANCE_FUTURES_WS_URL", "wss://fstream.binance.com", _origin("ws", "wss")),
+        symbols=read("SYMBOLS", "top:30" if simulated else "top:100", _symbols),
+        quote_assets=read("QUOTE_ASSETS", "USDT", _upper_list),
+        depth_bands=read("DEPTH_BANDS", DEFAULT_BANDS, _bands),
+        start_date=read("START_DATE", start.date().isoformat(), _date),
+        realtime_interval=read("REALTIME_INTERVAL", "0.5", _seconds),
+        spot_streams=read("SPOT_STREAMS", "depth,kline,aggTrade", _list),
+        futures_streams=read("FUTURES_STREAMS", "depth,kline,aggTrade,markPrice,forceOrder", _list),
+        web3_providers=read("WEB3_PROVIDERS", "", _list),
+        trading_address=read("TRADING_ADDRESS", "", _address),
+        router_address=read("ROUTER_ADDRESS", "", _address),
+        confirmations=read("CONFIRMATIONS", "12", _integer(0, 10_000)),
+        start_block=read("START_BLOCK", "0", _integer(0, 10**12)),
+        simulated_market=simulated,
+    )
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    check = _origin("http", "https")
+    return tuple(check(part) for part in _list(text))

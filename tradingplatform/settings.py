@@ -1,0 +1,216 @@
+"""Django settings: one file, all that varies comes from the environment through `env.py`."""
+
+import os
+
+from celery.schedules import crontab
+from psycopg.conninfo import conninfo_to_dict
+
+from tradingplatform import embedded
+from tradingplatform.addresses import celery_broker_url
+from tradingplatform.env import ROOT, load
+
+ENV = load()
+PROCESS = os.environ.get("PLATFORM_PROCESS", "shell")  # web, worker, beat, feed, scanner or shell
+
+DEBUG = ENV.debug
+SECRET_KEY = ENV.secret_key or embedded.read_secret_key(ENV.data_dir)
+ALLOWED_HOSTS = list(ENV.allowed_hosts)
+SIMULATED_MARKET = ENV.simulated_market
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "markets",
+    "depth",
+    "collector",
+    "api",
+]
+
+MIDDLEWARE = [
+    "api.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "tradingplatform.urls"
+ASGI_APPLICATION = "tradingplatform.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tradingplatform.frame.frame",
+            ],
+        },
+    },
+]
+
+# --- storage -----------------------------------------------------------------------------------------------------
+
+_home = embedded.home(ENV.data_dir, simulated=ENV.simulated_market)
+DATABASE_URL = ENV.database_url or embedded.addresses(_home).database_url
+REDIS_URL = ENV.redis_url or embedded.addresses(_home).redis_url
+CACHE_REDIS_URL = ENV.cache_redis_url or REDIS_URL
+
+_conninfo = conninfo_to_dict(DATABASE_URL)
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _conninfo.pop("dbname", "trading"),
+        "USER": _conninfo.pop("user", ""),
+        "PASSWORD": _conninfo.pop("password", ""),
+        "HOST": _conninfo.pop("host", ""),
+        "PORT": str(_conninfo.pop("port", "")),
+        "CONN_MAX_AGE": 0,  # under ASGI a kept connection belongs to a thread that is gone
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 3, **_conninfo},
+    }
+}
+if PROCESS == "web":
+    # Threads of the web process share a pool; a full or dead one answers 503 within two seconds instead of hanging.
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 2, "max_idle": 60}
+elif PROCESS in {"worker", "beat", "feed", "scanner"}:
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}},
+}
+
+# --- what is collected and kept ----------------------------------------------------------------------------------
+
+DEPTH_BANDS = ENV.depth_bands
+QUOTE_ASSETS = ENV.quote_assets
+SYMBOLS = ENV.symbols
+VENUE_URLS = {
+    "binance": {
+        "SPOT": {"rest": ENV.binance_spot_rest_url, "ws": ENV.binance_spot_ws_url},
+        "FUTURES": {"rest": ENV.binance_futures_rest_url, "ws": ENV.binance_futures_ws_url},
+    },
+}
+
+# --- Celery ------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "trading"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # the cycle in progress finishes without Redis
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 120,  # tasks stay under a minute; a lost worker's come back soon
+    "socket_timeout": 5,
+    "socket_connect_timeout": 3,
+    "retry_on_timeout": True,
+    "health_check_interval": 10,
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "collect-minute": {"task": "collector.collect_minute", "schedule": crontab(), "options": {"expires": 50}},
+    "record-metrics": {"task": "collector.record_metrics", "schedule": crontab(), "options": {"expires": 50}},
+    "sync-symbols": {"task": "collector.sync_symbols", "schedule": crontab(minute="17"), "options": {"expires": 3000}},
+    "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data_dir / "celerybeat-schedule")
+
+# --- web ---------------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ENV.data_dir / "static"
+STATICFILES_DIRS = [
+    ROOT / "static",
+    ("vendor/lightweight-charts", ROOT / "node_modules" / "lightweight-charts" / "dist"),
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "tradingplatform.staticfiles.HashedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/admin/login/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+# Two copies on one host differ by port, and cookies do not know ports.
+SESSION_COOKIE_NAME = f"sessionid_{ENV.port}"
+CSRF_COOKIE_NAME = f"csrftoken_{ENV.port}"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+CORS_ALLOWED_ORIGINS = list(ENV.cors_allowed_origins)
+CORS_URLS_REGEX = r"^/(api|metrics)/?.*$"
+CORS_EXPOSE_HEADERS = ["X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "Retry-After"]
+
+API_PUBLIC = ENV.api_public
+API_RATE_LIMIT = ENV.api_rate_limit
+NUM_PROXIES = ENV.num_proxies
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["api.renderers.ApiRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.ApiKeyAuthentication", "api.authentication.StaffSession"],
+    "DEFAULT_PERMISSION_CLASSES": ["api.permissions.ReadAllowed"],
+    "DEFAULT_THROTTLE_CLASSES": ["api.throttling.RateLimit"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.exceptions.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "NUM_PROXIES": NUM_PROXIES,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Trading Platform API",
+    "VERSION": "1",
+    "DESCRIPTION": "Order-book liquidity of Binance spot and USD-M futures: current, historical, with its completeness.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- logging -----------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": ENV.log_level},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+    },
+}

@@ -2,10 +2,15 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from markets.models import Market
+
+
+def market_is_simulated() -> bool:
+    return bool(settings.SIMULATED_MARKET)
 
 
 class RunState(models.Model):
@@ -13,6 +18,9 @@ class RunState(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     running = models.BooleanField(default=True)
+    simulated = models.BooleanField(
+        default=market_is_simulated, help_text="The market that this database holds is the simulator's."
+    )
     changed_at = models.DateTimeField(auto_now_add=True)
     changed_by = models.CharField(max_length=150, default="start")
     total_requests = models.BigIntegerField(default=0)

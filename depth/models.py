@@ -1,11 +1,16 @@
 """What is kept of order books: the volumes within each band, minute by minute, and the top of the book itself."""
 
+from datetime import timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from markets.fields import RealField
 from markets.models import Market
+
+# Table: its time column, and how long its rows are kept.
+LIFETIMES = {"snapshots": ("timestamp", timedelta(days=60)), "depth_snapshots": ("time", timedelta(days=14))}
 
 
 class Snapshot(models.Model):

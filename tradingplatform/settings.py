@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "tradingplatform",
     "markets",
     "depth",
     "collector",
@@ -193,7 +194,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Trading Platform API",
     "VERSION": "1",
-    "DESCRIPTION": "Order-book liquidity of Binance spot and USD-M futures: current, historical, with its completeness.",
+    "DESCRIPTION": "Order-book liquidity of Binance spot and USD-M futures: current, kept, and how complete it is.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

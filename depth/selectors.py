@@ -1,0 +1,159 @@
+"""The only way out for the depth series: the newest book, and history at three resolutions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection
+
+from depth.models import LIFETIMES, DepthSnapshot, Snapshot
+from depth.volumes import BandVolumes
+
+INTERVALS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
+RAW_RANGE = timedelta(days=2.5)
+HOURLY_RANGE = timedelta(days=150)
+
+SERIES = """
+    SELECT timestamp, bid_volume, ask_volume, bid_volume_usd, ask_volume_usd, bid_complete, ask_complete
+    FROM snapshots
+    WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
+      AND timestamp >= %(start)s AND timestamp <= %(end)s
+    ORDER BY timestamp
+"""
+AGGREGATED_SERIES = """
+    SELECT date_trunc(%(unit)s, timestamp, 'UTC') AS bucket, avg(bid_volume), avg(ask_volume), avg(bid_volume_usd),
+           avg(ask_volume_usd), bool_and(bid_complete), bool_and(ask_complete), count(*)
+    FROM snapshots
+    WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
+      AND timestamp >= %(start)s AND timestamp < %(end)s
+    GROUP BY bucket ORDER BY bucket
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LatestBook:
+    """The newest stored book of a symbol on a market, with its volumes. Reaches are percent, None when whole."""
+
+    symbol: str
+    market: str
+    time: datetime
+    received_at: datetime
+    event_time: datetime | None
+    last_update_id: int
+    best_bid: float
+    best_ask: float
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+    bid_levels: int
+    ask_levels: int
+    bid_reach: float | None
+    ask_reach: float | None
+    depth_limit: int
+    source: str
+    bands: list[BandVolumes]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """Liquidity of one band at one minute, or its average over one bucket that begins at `time`.
+
+    `count` is the number of minutes behind the point; complete means that every one of them was."""
+
+    time: datetime
+    bid_volume: float
+    ask_volume: float
+    bid_value: float
+    ask_value: float
+    bid_complete: bool
+    ask_complete: bool
+    count: int = 1
+
+
+def latest(symbol: str, market: str) -> LatestBook | None:
+    """The newest stored book; None when there is none. Two queries."""
+    book = DepthSnapshot.objects.filter(symbol=symbol, market_type=market).order_by("-time").first()
+    if book is None:
+        return None
+    rows = Snapshot.objects.filter(
+        symbol=symbol, market_type=market, depth__in=settings.DEPTH_BANDS, timestamp=book.time
+    ).order_by("depth")
+    return LatestBook(
+        symbol=symbol,
+        market=market,
+        time=book.time,
+        received_at=book.received_at,
+        event_time=book.event_time,
+        last_update_id=book.last_update_id,
+        best_bid=float(book.best_bid),
+        best_ask=float(book.best_ask),
+        bids=list(zip(book.bid_prices, book.bid_quantities, strict=True)),
+        asks=list(zip(book.ask_prices, book.ask_quantities, strict=True)),
+        bid_levels=book.bid_levels,
+        ask_levels=book.ask_levels,
+        bid_reach=book.bid_reach,
+        ask_reach=book.ask_reach,
+        depth_limit=book.depth_limit,
+        source=book.source,
+        bands=[_volumes(row) for row in rows],
+    )
+
+
+def _volumes(row: Snapshot) -> BandVolumes:
+    sums = (row.bid_volume, row.ask_volume, row.bid_volume_usd, row.ask_volume_usd)
+    return BandVolumes(row.depth, *sums, row.bid_complete, row.ask_complete)
+
+
+def choose_interval(start: datetime, end: datetime, now: datetime) -> str:
+    """`1m`, `1h` or `1d`: the finest that the range allows, and that is still kept at its beginning."""
+    raw_kept = start >= now - LIFETIMES["snapshots"][1]
+    if end - start <= RAW_RANGE and raw_kept:
+        return "1m"
+    return "1h" if end - start <= HOURLY_RANGE else "1d"
+
+
+def bucket_of(moment: datetime, interval: str) -> datetime:
+    """The beginning of the minute, hour or day (UTC) that holds `moment`."""
+    floored = moment.replace(second=0, microsecond=0)
+    if interval == "1m":
+        return floored
+    return floored.replace(minute=0) if interval == "1h" else floored.replace(minute=0, hour=0)
+
+
+def series(
+    symbol: str, market: str, band: Decimal, start: datetime, end: datetime, interval: str = "1m"
+) -> list[SeriesPoint]:
+    """History of one band from `start` to `end` (aware UTC, both included), oldest first. Buckets of `1h` and `1d`
+    are averages over whole buckets. Minutes that were not collected are absent."""
+    key = {"symbol": symbol, "market": market, "band": band}
+    with connection.cursor() as cursor:
+        if interval == "1m":
+            cursor.execute(SERIES, {**key, "start": start, "end": end})
+        else:
+            first, last = bucket_of(start, interval), bucket_of(end, interval) + INTERVALS[interval]
+            unit = {"1h": "hour", "1d": "day"}[interval]
+            cursor.execute(AGGREGATED_SERIES, {**key, "unit": unit, "start": first, "end": last})
+        return [SeriesPoint(*row) for row in cursor.fetchall()]
+
+
+def rows(
+    symbol: str, market: str, band: Decimal | None, start: datetime, end: datetime, limit: int
+) -> Sequence[Snapshot]:
+    """The newest `limit` rows of a range (both ends included), oldest first; all bands when `band` is None."""
+    found = Snapshot.objects.filter(symbol=symbol, market_type=market, timestamp__gte=start, timestamp__lte=end)
+    if band is not None:
+        found = found.filter(depth=band)
+    return list(found.order_by("-timestamp", "-depth")[:limit])[::-1]
+
+
+def stored_minutes(symbol: str, market: str, start: datetime, end: datetime) -> set[datetime]:
+    """The minutes of a range (both ends included) whose book is stored."""
+    found = DepthSnapshot.objects.filter(symbol=symbol, market_type=market, time__gte=start, time__lte=end)
+    return set(found.values_list("time", flat=True))
+
+
+def stored_symbols(market: str, minute: datetime, names: Sequence[str]) -> set[str]:
+    """Those of `names` whose book of this minute is stored."""
+    found = DepthSnapshot.objects.filter(symbol__in=names, market_type=market, time=minute)
+    return set(found.values_list("symbol", flat=True))

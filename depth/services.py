@@ -1,0 +1,127 @@
+"""The only way in for order books and their volumes: measured, then stored, all or nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from time import monotonic
+
+from django.conf import settings
+from django.db import connection, transaction
+from psycopg import sql
+
+from depth import store
+from depth.models import LIFETIMES
+from depth.volumes import BandVolumes, Book, measure, reach_percent
+from markets.storage import storage_name
+
+TOP_LEVELS = 20
+DELETE_BATCH = 20_000
+DELETE_OLD = """
+    DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {time} < %s LIMIT %s))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedBook:
+    """An order book as it was read. `received_at` (aware) decides the minute that it belongs to; `limit` is the
+    number of levels asked for on each side; `source` is "rest" or "stream"."""
+
+    symbol: str
+    market: str
+    received_at: datetime
+    book: Book
+    last_update_id: int
+    event_time: datetime | None
+    limit: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """One band of one minute, as a row of `snapshots`. Values are in the quote asset."""
+
+    symbol: str
+    market: str
+    minute: datetime
+    volumes: BandVolumes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCount:
+    """What was added: order books, and rows of `snapshots`."""
+
+    books: int
+    rows: int
+
+
+def minute_of(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def store_books(books: Sequence[CollectedBook], bands: Sequence[Decimal] | None = None) -> StoredCount:
+    """Measures the books within `bands` (default: the configured ones) and stores both the volumes and the books.
+
+    One book a symbol, market and minute: a second one of the same minute is left out, with its rows."""
+    chosen = settings.DEPTH_BANDS if bands is None else bands
+    with transaction.atomic():
+        added = store.write(store.DEPTH_SNAPSHOTS, (_book_row(book) for book in books))
+        rows = store_rows([row for book in books for row in _measured(book, chosen)])
+    return StoredCount(added, rows)
+
+
+def store_rows(rows: Sequence[SnapshotRow]) -> int:
+    """Adds rows of `snapshots` that are not there yet, all or nothing; gives how many were added."""
+    return store.write(store.SNAPSHOTS, map(_values, rows))
+
+
+def _measured(read: CollectedBook, bands: Sequence[Decimal]) -> Iterator[SnapshotRow]:
+    minute = minute_of(read.received_at)
+    return (SnapshotRow(read.symbol, read.market, minute, row) for row in measure(read.book, bands))
+
+
+def _values(row: SnapshotRow) -> tuple[object, ...]:
+    v = row.volumes
+    key = (row.symbol, row.market, v.band, row.minute)
+    return (*key, v.bid_volume, v.ask_volume, v.bid_value, v.ask_value, v.bid_complete, v.ask_complete)
+
+
+def _book_row(read: CollectedBook) -> tuple[object, ...]:
+    bids, asks = read.book.bids, read.book.asks
+    return (
+        read.symbol,
+        read.market,
+        minute_of(read.received_at),
+        read.received_at,
+        read.event_time,
+        read.last_update_id,
+        Decimal(repr(float(bids.prices[0]))),
+        Decimal(repr(float(asks.prices[0]))),
+        bids.prices[:TOP_LEVELS].tolist(),
+        bids.quantities[:TOP_LEVELS].tolist(),
+        asks.prices[:TOP_LEVELS].tolist(),
+        asks.quantities[:TOP_LEVELS].tolist(),
+        bids.prices.size,
+        asks.prices.size,
+        reach_percent(bids),
+        reach_percent(asks),
+        read.limit,
+        read.source,
+    )
+
+
+def retain(now: datetime, seconds: float = 40.0) -> int:
+    """Deletes rows past their lifetime in batches, for `seconds` at most; gives how many. TimescaleDB drops whole
+    chunks by its own policy, so nothing is left to do there."""
+    if storage_name() == "timescaledb":
+        return 0
+    deleted, until = 0, monotonic() + seconds
+    with connection.cursor() as cursor:
+        for table, (column, lifetime) in LIFETIMES.items():
+            statement = sql.SQL(DELETE_OLD).format(table=sql.Identifier(table), time=sql.Identifier(column))
+            batch = DELETE_BATCH
+            while batch == DELETE_BATCH and monotonic() < until:
+                cursor.execute(statement, [now - lifetime, DELETE_BATCH])
+                batch = cursor.rowcount
+                deleted += batch
+    return deleted

@@ -1,0 +1,92 @@
+"""After the migrations: what TimescaleDB adds where the server offers it. Repeating it changes nothing."""
+
+import logging
+from dataclasses import dataclass
+
+from django.db import Error, connection
+from psycopg import sql
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypertable:
+    """How a table lives under TimescaleDB. Intervals are PostgreSQL's; None: never."""
+
+    name: str
+    time: str
+    chunk: str
+    series: str  # columns that name one series, for compression
+    compress_after: str | None
+    retain: str | None
+
+
+HYPERTABLES = (
+    Hypertable("snapshots", "timestamp", "7 days", "symbol, market_type, depth", "14 days", "60 days"),
+    Hypertable("depth_snapshots", "time", "1 day", "symbol, market_type", "2 days", "14 days"),
+    Hypertable("websocket_events", "time", "1 day", "event_type", None, "14 days"),
+    Hypertable("system_metrics", "time", "7 days", "name", "14 days", "60 days"),
+)
+
+AVAILABLE = """
+    SELECT (SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'),
+           (SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb')
+"""
+CREATE_EXTENSION = "CREATE EXTENSION IF NOT EXISTS timescaledb"
+CREATE_HYPERTABLE = """
+    SELECT create_hypertable({table}, by_range({time}, INTERVAL {chunk}),
+                             create_default_indexes => false, if_not_exists => true, migrate_data => true)
+"""
+IS_COMPRESSED = "SELECT compression_enabled FROM timescaledb_information.hypertables WHERE hypertable_name = %s"
+ENABLE_COMPRESSION = """
+    ALTER TABLE {identifier} SET (timescaledb.compress, timescaledb.compress_segmentby = {series},
+                                  timescaledb.compress_orderby = {order})
+"""
+COMPRESSION_POLICY = "SELECT add_compression_policy({table}, INTERVAL {after}, if_not_exists => true)"
+RETENTION_POLICY = "SELECT add_retention_policy({table}, INTERVAL {after}, if_not_exists => true)"
+
+
+def provision() -> str:
+    """Makes hypertables with compression and retention where the extension can be had; gives what storage it is:
+    `timescaledb` or `postgresql`. On plain PostgreSQL the same tables serve as they are."""
+    if not _extension():
+        return "postgresql"
+    for table in HYPERTABLES:
+        _provision(table)
+    return "timescaledb"
+
+
+def _extension() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(AVAILABLE)
+        available, installed = cursor.fetchone()
+        if installed:
+            return True
+        if not available:
+            return False
+        try:
+            cursor.execute(CREATE_EXTENSION)
+        except Error as error:
+            logger.warning("TimescaleDB is offered by the server but cannot be used here: %s", error)
+            return False
+    return True
+
+
+def _provision(table: Hypertable) -> None:
+    parts = {
+        "identifier": sql.Identifier(table.name),
+        "table": sql.Literal(table.name),
+        "time": sql.Literal(table.time),
+        "chunk": sql.Literal(table.chunk),
+        "series": sql.Literal(table.series),
+        "order": sql.Literal(f"{table.time} DESC"),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(CREATE_HYPERTABLE).format(**parts))
+        if table.compress_after:
+            cursor.execute(IS_COMPRESSED, [table.name])
+            if not cursor.fetchone()[0]:
+                cursor.execute(sql.SQL(ENABLE_COMPRESSION).format(**parts))
+            cursor.execute(sql.SQL(COMPRESSION_POLICY).format(after=sql.Literal(table.compress_after), **parts))
+        if table.retain:
+            cursor.execute(sql.SQL(RETENTION_POLICY).format(after=sql.Literal(table.retain), **parts))

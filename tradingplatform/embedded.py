@@ -93,20 +93,21 @@ def home(data_dir: Path, *, simulated: bool) -> Path:
 def addresses(folder: Path, environ: Mapping[str, str] = os.environ) -> Addresses:
     """Addresses of the servers whose home is `folder`; pure but for the reading of `environ`.
 
-    Sockets are in `folder`/run, or, where that is too long for a socket, in a runtime folder named by a hash of it.
+    Sockets are in `folder`/run, or, where that does not fit a socket, in a runtime folder named by a hash of it.
     """
     sockets = folder / "run"
-    if _too_long(sockets):
+    if not _fits(sockets):
         name = f"trading-platform-{os.geteuid()}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
         sockets = Path(environ.get("XDG_RUNTIME_DIR") or "/tmp") / name  # noqa: S108 - checked by `_private_folder`
-        if _too_long(sockets):
+        if not _fits(sockets):
             sockets = Path("/tmp") / name  # noqa: S108
     database_url = f"postgresql://postgres@/{DATABASE}?host={quote(str(sockets), safe='')}"
     return Addresses(sockets, database_url, f"unix://{quote(str(sockets / 'redis.sock'))}?db=0")
 
 
-def _too_long(sockets: Path) -> bool:
-    return len(os.fsencode(sockets / ".s.PGSQL.5432")) > SOCKET_PATH_MAX
+def _fits(sockets: Path) -> bool:
+    """Whether a socket's path may be as long, and PostgreSQL's clients do not take it for a list of hosts."""
+    return len(os.fsencode(sockets / ".s.PGSQL.5432")) <= SOCKET_PATH_MAX and "," not in str(sockets)
 
 
 def _private_folder(folder: Path, owner: Identity = SELF) -> None:
@@ -247,7 +248,8 @@ def postgres(folder: Path, *, durable: bool = True, identity: Identity | None = 
     if not durable:
         settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    argv = (str(install / "bin" / "postgres"), "-D", str(data), "-k", str(where.sockets), *options)
+    sockets = '"{}"'.format(str(where.sockets).replace('"', '""'))  # a list in which quotes keep one name whole
+    argv = (str(install / "bin" / "postgres"), "-D", str(data), "-k", sockets, *options)
 
     def prepare() -> None:
         folder.mkdir(mode=0o711 if identity.kind == "user" else 0o700, parents=True, exist_ok=True)
@@ -293,7 +295,8 @@ def _run(argv: tuple[str, ...], identity: Identity, standard_input: str) -> None
     )
     if done.returncode != 0 or "ERROR" in done.stderr:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise EmbeddedError(f"{Path(argv[0]).name} failed ({done.returncode}): {' / '.join(lines[-3:])}")
+        told = [line for line in lines if any(word in line for word in ("ERROR", "FATAL", "error"))] or lines
+        raise EmbeddedError(f"{Path(argv[0]).name} failed ({done.returncode}): {' / '.join(told[-3:])}")
 
 
 def _clear_remains(data: Path, sockets: Path, patience: float = 8.0) -> None:

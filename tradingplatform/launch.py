@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> None:
     _checked(libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "prctl")
     if os.getppid() != parent:  # the parent died before prctl could tell
         os.kill(os.getpid(), signal.SIGKILL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and what is ignored stays so
     os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
 
 

@@ -1,0 +1,127 @@
+"""The platform's figures for Prometheus: taken from the database and Redis when they are asked for, so that every
+process tells the same, and none only its own."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+import redis
+from django.utils import timezone
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from api.exceptions import DATABASE_AWAY
+from api.health import GOOD, Health, check
+from collector.selectors import ProcessBeat, processes, statistics, status, weight
+from markets.models import Market
+
+PREFIX = "trading_"
+Sample = tuple[list[str], float]
+
+
+def exposition(now: datetime | None = None) -> bytes:
+    """All figures in Prometheus' text form. What cannot be asked at the moment is absent, and its `up` is 0."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Platform(now or timezone.now()))
+    return generate_latest(registry)
+
+
+class _Platform(Collector):
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[Metric]:
+        health = check(self.now)
+        yield from _up(health)
+        for part in (_collection, _minute):
+            yield from _unless_away(part, DATABASE_AWAY, self.now)
+        for part in (_weights, _processes):
+            yield from _unless_away(part, (redis.RedisError, *DATABASE_AWAY), self.now)
+
+
+def _unless_away(
+    part: Callable[[datetime], Iterable[Metric]], away: tuple[type[Exception], ...], now: datetime
+) -> list[Metric]:
+    try:
+        return list(part(now))
+    except away:
+        return []
+
+
+def _gauge(name: str, text: str, samples: Iterable[Sample], labels: tuple[str, ...] = ()) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family
+
+
+def _counter(name: str, text: str, number: float) -> Metric:
+    return CounterMetricFamily(PREFIX + name, text, value=number)
+
+
+def _up(health: Health) -> list[Metric]:
+    parts = health.components.items()
+    servers = [([name], part["latency"] / 1000) for name, part in parts if part.get("latency") is not None]
+    return [
+        _gauge("up", "1: the part works (or was stopped on purpose).", _states(health), ("component",)),
+        _gauge("latency_seconds", "Time of one question to a server.", servers, ("component",)),
+    ]
+
+
+def _states(health: Health) -> list[Sample]:
+    return [([name], float(part["status"] in GOOD)) for name, part in health.components.items()]
+
+
+def _collection(now: datetime) -> list[Metric]:
+    figures, found = statistics(), status(now)
+    gauges = [_gauge("collector_running", "0: stopped on purpose.", [([], float(figures.running))])]
+    gauges.append(_gauge("collected_symbols", "Symbols that are collected.", [([], found.symbols)]))
+    if found.lag_seconds is not None:
+        gauges.append(_gauge("book_age_seconds", "Since the newest stored minute began.", [([], found.lag_seconds)]))
+    return [
+        *gauges,
+        _counter("exchange_requests", "Requests to the exchange.", figures.total_requests),
+        _counter("exchange_requests_failed", "Of them those that failed.", figures.failed_requests),
+    ]
+
+
+def _minute(now: datetime) -> list[Metric]:
+    """The newest minute of collection."""
+    cycle = statistics().last_cycle
+    if cycle is None:
+        return []
+    outcomes = [([name], getattr(cycle, name)) for name in ("expected", "stored", "failed", "overrun")]
+    stages = [([name], getattr(cycle, f"{name}_seconds")) for name in ("network", "compute", "store")]
+    figures = [
+        _gauge("minute_books", "Order books of the newest minute, by outcome.", outcomes, ("outcome",)),
+        _gauge("minute_stage_seconds", "Work of the newest minute, by stage.", stages, ("stage",)),
+        _gauge("minute_rows", "Rows stored in the newest minute.", [([], cycle.rows)]),
+        _gauge("minute_timestamp_seconds", "Beginning of the newest minute.", [([], cycle.minute.timestamp())]),
+    ]
+    if cycle.seconds is not None:
+        figures.append(_gauge("minute_seconds", "From the minute's first request to its end.", [([], cycle.seconds)]))
+    return figures
+
+
+def _weights(now: datetime) -> list[Metric]:
+    uses = {market: weight(market) for market in Market.values}
+    blocked = {market: use.blocked_until is not None and use.blocked_until > now for market, use in uses.items()}
+    return [
+        _gauge("request_weight_used", "In the minute.", [([m], use.used) for m, use in uses.items()], ("market",)),
+        _gauge("request_weight_limit", "A minute.", [([m], use.limit) for m, use in uses.items()], ("market",)),
+        _gauge("exchange_blocked", "1: told to wait.", [([m], float(b)) for m, b in blocked.items()], ("market",)),
+    ]
+
+
+def _processes(now: datetime) -> list[Metric]:
+    beats = processes()
+    labels = ("process", "host", "pid")
+
+    def each(figure: Callable[[ProcessBeat], float]) -> list[Sample]:
+        return [([beat.name, beat.host, str(beat.pid)], figure(beat)) for beat in beats]
+
+    return [
+        _gauge("process_cpu_percent", "Of one core.", each(lambda beat: beat.cpu_percent), labels),
+        _gauge("process_memory_bytes", "Resident.", each(lambda beat: beat.memory_bytes), labels),
+        _gauge("process_start_seconds", "Start.", each(lambda beat: beat.started_at.timestamp()), labels),
+    ]

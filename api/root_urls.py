@@ -1,0 +1,16 @@
+"""Addresses outside of /api/ that answer as the API does."""
+
+from django.urls import path, re_path
+
+from api.views.base import UnknownAddress
+from api.views.health import HealthView
+from api.views.metrics import MetricsView
+from api.views.symbols import SymbolsView
+
+urlpatterns = [
+    path("metrics", MetricsView.as_view()),
+    path("metrics/", MetricsView.as_view()),
+    path("health", HealthView.as_view()),
+    path("symbols", SymbolsView.as_view()),
+    re_path(r"^api(/v1)?$", UnknownAddress.as_view()),
+]

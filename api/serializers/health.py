@@ -1,0 +1,46 @@
+"""How health is told."""
+
+from rest_framework import serializers
+
+from api.serializers.common import Answer
+
+STATUSES = ("healthy", "degraded", "unhealthy", "stopped", "unknown")
+
+
+class Server(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES)
+    latency = serializers.FloatField(allow_null=True, help_text="Milliseconds; null: it did not answer.")
+
+
+class Websockets(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES)
+    active = serializers.IntegerField(help_text="Connections to the exchange.")
+    clients = serializers.IntegerField(help_text="Connections of clients.")
+
+
+class CollectorPart(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES, help_text="stopped: on purpose, which leaves the whole healthy.")
+    lastMinute = serializers.IntegerField(allow_null=True, help_text="Newest stored minute, epoch milliseconds.")
+    lagSeconds = serializers.FloatField(allow_null=True, help_text="Since the newest stored minute began.")
+    symbols = serializers.IntegerField(allow_null=True, help_text="Symbols that are collected.")
+
+
+class Process(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES)
+
+
+class Components(serializers.Serializer):
+    database = Server()
+    redis = Server()
+    websockets = Websockets()
+    collector = CollectorPart()
+    worker = Process()
+    beat = Process()
+
+
+class HealthAnswer(Answer):
+    status = serializers.ChoiceField(("healthy", "degraded", "unhealthy"))
+    timestamp = serializers.IntegerField(help_text="Epoch milliseconds.")
+    uptime = serializers.FloatField(help_text="Seconds since this web process began.")
+    components = Components()
+    storage = serializers.ChoiceField(("timescaledb", "postgresql"), allow_null=True)

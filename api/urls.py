@@ -1,0 +1,33 @@
+"""The API's addresses, each with and without a slash at its end: nothing is redirected, so no body is lost."""
+
+from django.urls import include, path, re_path
+
+from api.views.base import UnknownAddress
+from api.views.books import BookView, DepthView
+from api.views.chart import ChartView
+from api.views.collector import CollectorSymbolsView, CollectorView
+from api.views.documentation import DocsView, SchemaView
+from api.views.health import HealthView
+from api.views.snapshots import SnapshotsView
+from api.views.symbols import SymbolsView
+from markets.models import Market
+
+resources = [
+    path("health", HealthView.as_view()),
+    path("symbols", SymbolsView.as_view()),
+    path("binance/spot", BookView.as_view(market=Market.SPOT)),
+    path("binance/futures", BookView.as_view(market=Market.FUTURES)),
+    path("binance/depth", DepthView.as_view()),
+    path("chart-data", ChartView.as_view()),
+    path("snapshots", SnapshotsView.as_view()),
+    path("collector", CollectorView.as_view()),
+    path("collector/symbols", CollectorSymbolsView.as_view()),
+    path("schema", SchemaView.as_view()),
+    path("docs", DocsView.as_view()),
+]
+described = [path("api/v1/", include(resources))]
+urlpatterns = [
+    *resources,
+    *(path(f"{resource.pattern}/", resource.callback) for resource in resources),
+    re_path("", UnknownAddress.as_view()),
+]

@@ -1,0 +1,69 @@
+"""What every resource has in common: who asks is settled and counted before anything else happens."""
+
+from typing import Any
+
+from rest_framework.exceptions import NotFound
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from api.exceptions import ApiError
+from markets.errors import NotCollected
+from markets.models import Symbol
+from markets.selectors import find
+
+
+class ApiView(APIView):
+    http_method_names = ["get", "post", "delete", "head"]
+    format_kwarg = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """As the framework's, but counted first: refusals tell the rate too, and wrong keys cannot be tried freely."""
+        try:
+            self.perform_authentication(request)
+        finally:
+            self.check_throttles(request)
+        request.version = request.versioning_scheme = None
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        self.check_permissions(request)
+
+
+class FirstRenderer(BaseContentNegotiation):
+    """For resources that have one form only: whatever the client would rather have is not asked."""
+
+    def select_parser(self, request: Request, parsers: list[Any]) -> Any:
+        return parsers[0] if parsers else None
+
+    def select_renderer(
+        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], str(renderers[0].media_type)
+
+
+class UnknownAddress(ApiView):
+    permission_classes = ()
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise NotFound("There is nothing at this address")
+
+
+def find_symbol(name: str, market: str | None) -> Symbol:
+    """The collected symbol on this market; with no market named SPOT, or FUTURES when it is collected only there.
+
+    Raises UnknownSymbol and NotCollected."""
+    try:
+        return find(name, market or "SPOT")
+    except NotCollected:
+        if market:
+            raise
+    try:
+        return find(name, "FUTURES")
+    except NotCollected as error:
+        raise NotCollected(name) from error
+
+
+def no_data(name: str) -> ApiError:
+    return ApiError(404, "no_data", f"{name} is collected, but nothing of it is stored yet", "symbol")

@@ -54,6 +54,7 @@ class CollectionMinute(models.Model):
     stored = models.IntegerField(default=0, help_text="Order books that were stored.")
     failed = models.IntegerField(default=0, help_text="Order books that could not be read or were refused.")
     overrun = models.IntegerField(default=0, help_text="Order books not read because the minute was over.")
+    causes = models.JSONField(default=dict, help_text="Why books are missing: number by cause.")
     requests = models.IntegerField(default=0)
     successful_requests = models.IntegerField(default=0)
     failed_requests = models.IntegerField(default=0)
@@ -138,3 +139,16 @@ class SystemMetric(models.Model):
     class Meta:
         db_table = "system_metrics"
         indexes = [models.Index(fields=["name", "-time"], name="system_metrics_name_time")]
+
+
+class PastLoad(models.Model):
+    """How far the simulated market's past is loaded: everything before `until`, newest first. One row, demo only."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    until = models.DateTimeField()
+    total = models.IntegerField(default=0)
+    done = models.IntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "past_load"

@@ -1,0 +1,43 @@
+"""What every page shows around its own content: pages, preferences, market, account."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One entry of the header. `market` pages carry the chosen symbol and market along."""
+
+    key: str
+    text: str
+    address: str
+    market: bool = False
+    staff: bool = False
+
+
+# In the header's order; a page is listed here once it exists.
+PAGES = (
+    Page("depth", "Depth", "/charts/", market=True),
+    Page("api", "API", "/api/v1/docs"),
+    Page("admin", "Admin", "/admin/", staff=True),
+)
+PREFERENCES = {"theme": ("dark", "light"), "palette": ("classic", "safe"), "zone": ("utc", "local")}
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Template variables of the frame. Preferences are cookies, so that the first paint is already in them."""
+    chosen = {name: _preference(request, name, allowed) for name, allowed in PREFERENCES.items()}
+    return {
+        "pages": PAGES,
+        "preferences": chosen,
+        "simulated_market": settings.SIMULATED_MARKET,
+        "page_key": next((page.key for page in PAGES if request.path.startswith(page.address)), ""),
+    }
+
+
+def _preference(request: HttpRequest, name: str, allowed: tuple[str, ...]) -> str:
+    value = request.COOKIES.get(name, "")
+    return value if value in allowed else allowed[0]

@@ -25,13 +25,9 @@ def parse_moment(value: str | float) -> datetime:
 
 
 def _from_number(number: float) -> datetime:
-    seconds = number if abs(number) < SECONDS_BELOW else number / 1000
-    if not 0 <= seconds < 10**12:  # NaN compares false
+    if not 0 <= number < 2.5e14:  # NaN compares false, and no datetime ends there
         raise ValueError("out of range")
-    try:
-        return EPOCH + timedelta(seconds=seconds)
-    except OverflowError as error:
-        raise ValueError("out of range") from error
+    return EPOCH + (timedelta(seconds=number) if number < SECONDS_BELOW else timedelta(milliseconds=number))
 
 
 def _from_text(text: str) -> datetime:

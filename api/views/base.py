@@ -6,6 +6,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.exceptions import ApiError
@@ -26,6 +27,8 @@ class ApiView(APIView):
             self.check_throttles(request)
         request.version = request.versioning_scheme = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request, *args, **kwargs)
         self.check_permissions(request)
 
 
@@ -45,8 +48,7 @@ class UnknownAddress(ApiView):
     permission_classes = ()
     schema = None
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         raise NotFound("There is nothing at this address")
 
 

@@ -7,10 +7,8 @@ from markets.models import Symbol
 from tests.api.conftest import add_symbol
 from tests.depth.factories import collected
 
-BOOK_FIELDS = (
-    "success type symbol timestamp midPrice spread bestBid bestAsk bids asks depthVolumes diffs wsStatus coverage "
-    "source ageMs"
-).split()
+BOOK_FIELDS = ["success", "type", "symbol", "timestamp", "midPrice", "spread", "bestBid", "bestAsk", "bids", "asks"]
+BOOK_FIELDS += ["depthVolumes", "diffs", "wsStatus", "coverage", "source", "ageMs"]
 
 
 def newest(books, market):

@@ -37,7 +37,7 @@ export class DepthChart {
       },
       grid: { vertLines: { color: color.grid }, horzLines: { color: color.grid } },
       crosshair: { mode: CrosshairMode.Normal, vertLine: line, horzLine: line },
-      rightPriceScale: { borderColor: color.line, minimumWidth: 76 },
+      rightPriceScale: { borderColor: color.line, minimumWidth: 76, scaleMargins: { top: 0.12, bottom: 0.06 } },
       timeScale: {
         borderColor: color.line,
         timeVisible: true,
@@ -135,7 +135,7 @@ export class DepthChart {
   whole() {
     const count = Math.round(this.span / this.step);
     const last = this.points.length - 1;
-    if (last >= 0) this.chart.timeScale().setVisibleLogicalRange({ from: last - count - 0.5, to: last + Math.max(1, count * 0.02) });
+    if (last >= 0) this.chart.timeScale().setVisibleLogicalRange({ from: last - count * 1.02, to: last + Math.max(1, count * 0.02) });
   }
 
   /** The stretch between two moments (seconds), as an address names it. */

@@ -88,7 +88,7 @@ export class Freshness {
     if (!book) return this.waiting();
     const old = this.serverNow() - book.receivedAt;
     const state = old > OLD ? "down" : old > STALE ? "stale" : "live";
-    const coverage = `−${reach(book.coverage.bidPercent)} +${reach(book.coverage.askPercent)}`;
+    const coverage = `reach −${reach(book.coverage.bidPercent)} +${reach(book.coverage.askPercent)}`;
     this.showPill({ state, word: state === "live" ? "LIVE" : "STALE", age: `${age(old)} ago`, more: `${book.source} · ${coverage}`, facts: this.facts(book, old) });
     this.notice(state === "live" ? "" : `The newest book is ${age(old)} old. ${this.reason ?? ""}`, "careful");
   }

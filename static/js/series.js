@@ -67,9 +67,9 @@ class LineRenderer {
 
   run(context, run, toY, sx, sy) {
     context.beginPath();
-    context.globalAlpha = run.complete ? 1 : 0.62;
-    context.setLineDash(run.complete ? [] : [5 * sx, 4 * sx]);
-    context.lineWidth = Math.max(1, Math.round((run.complete ? 1.6 : 1.4) * sy));
+    context.globalAlpha = run.complete ? 1 : 0.7;
+    context.setLineDash(run.complete ? [] : [4 * sx, 3 * sx]);
+    context.lineWidth = Math.max(1, Math.round(1.6 * sy));
     run.bars.forEach((bar, i) => {
       const [x, y] = [bar.x * sx, toY(bar.originalData.value) * sy];
       if (i) context.lineTo(x, y);

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from tradingplatform.launch import SELF, Identity, command
 
@@ -29,7 +29,8 @@ class Program:
     """One program and how it lives.
 
     `stage` orders the stop: the highest first, and what shares one stops together, within the seconds from the stop's
-    begin that STOP_BY names. `prepare` and `ready` block and run in a thread; `once` programs have to end with exit 0.
+    begin that STOP_BY names. `prepare` and `ready` block and run in a thread; `once` programs have to end with exit 0,
+    and the next one starts after that unless they run `beside` it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Program:
     stage: int
     environ: Mapping[str, str] = field(default_factory=dict)
     once: bool = False
+    beside: bool = False
     stop_signal: int = signal.SIGTERM
     death_signal: int = signal.SIGTERM
     identity: Identity = SELF
@@ -112,38 +114,58 @@ class Child:
 
     async def _run(self) -> int | str:
         """One life: the exit code, negative for a signal, or why it could not even begin."""
-        program = self.program
         try:
-            if program.prepare is not None:
-                await asyncio.to_thread(program.prepare)
+            if self.program.prepare is not None:
+                await asyncio.to_thread(self.program.prepare)
             if self._stopping.is_set():
                 return "stopped before its start"
-            self.process = await asyncio.create_subprocess_exec(
-                *command(program.argv, program.death_signal, program.identity),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **program.environ},
-                cwd=Path(__file__).resolve().parent.parent,
-                start_new_session=True,
-            )
+            copying = await self._begin()
         except Exception as error:  # whatever keeps one program from starting must not end the others
             if not self.answered.is_set():
-                self.failure = f"{program.name}: {error}"
+                self.failure = f"{self.program.name}: {error}"
             return f"{type(error).__name__}: {error}"
-        return await self._live(self.process)
-
-    async def _live(self, process: asyncio.subprocess.Process) -> int:
-        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert self.process is not None  # noqa: S101 - `_begin` has made it
         if self._stopping.is_set():  # asked while the process was being made
             self.signal(self.program.stop_signal)
-        copying = asyncio.create_task(self._log.copy(self.program.name, process.stdout))
-        code = await process.wait()
+        code = await self.process.wait()
         self.signal(signal.SIGKILL, group=True)  # what it has left behind
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(copying, 1)
         self.process = None
         return code
+
+    async def _begin(self) -> asyncio.Task[None]:
+        """Start the process; gives the task that copies its output.
+
+        The pipe is ours: with asyncio's own, wait() lasts until whoever inherited the output has ended, too.
+        """
+        program = self.program
+        reading, writing = os.pipe()
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *command(program.argv, program.death_signal, program.identity),
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                env={**os.environ, **program.environ},
+                cwd=Path(__file__).resolve().parent.parent,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        return asyncio.create_task(self._copy(os.fdopen(reading, "rb", 0)))
+
+    async def _copy(self, pipe: IO[bytes]) -> None:
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        try:
+            await self._log.copy(self.program.name, reader)
+        finally:
+            transport.close()
 
     def signal(self, number: int, *, group: bool = False) -> None:
         """Signal the program, or all that it has started too; nothing where there is nothing."""
@@ -197,7 +219,8 @@ class Supervisor:
     async def _start(self) -> None:
         for child in self._children:
             self._tasks[child] = asyncio.create_task(child.keep())
-            await child.wait_ready()
+            if not child.program.beside:
+                await child.wait_ready()
         await self._started()
 
     async def _stop(self) -> None:

@@ -107,6 +107,7 @@ def programs(plan: Plan) -> list[Program]:
             APPLICATION,
             shared | {"PLATFORM_PROCESS": "beat"},
         ),
+        *past(plan, shared),
     ]
 
 
@@ -143,6 +144,12 @@ def simulator(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
     if port is not None:
         argv = _python("-m", "simulator", "--host", "127.0.0.1", "--port", str(port))
         yield Program("simulator", argv, EXCHANGE, environ, ready=lambda: listens("127.0.0.1", port))
+
+
+def past(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
+    """The history that a simulated market begins with, loaded beside everything else."""
+    if plan.simulator_port is not None:
+        yield Program("past", _python("manage.py", "load_past"), APPLICATION, environ, once=True, beside=True)
 
 
 # --- ports and leftovers -----------------------------------------------------------------------------------------

@@ -45,7 +45,10 @@ redis.call('ZADD', KEYS[4], now, ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - 120000)
 redis.call('PEXPIRE', KEYS[4], 300000)
 local known = redis.call('ZCARD', KEYS[4])
-if tonumber(ARGV[5]) > 0 then redis.call('HINCRBY', KEYS[1], 'used', ARGV[5]) end
+if tonumber(ARGV[5]) > 0 then
+    redis.call('HINCRBY', KEYS[1], 'used', ARGV[5])
+    redis.call('PEXPIRE', KEYS[1], 180000)
+end
 local used = tonumber(redis.call('HGET', KEYS[1], 'used') or '0')
 local halt = tonumber(redis.call('GET', KEYS[2]) or '0')
 if halt > now then return {0, used, halt, known} end
@@ -109,17 +112,23 @@ class WeightBudget:
         window = math.floor((now + self.offset_ms) / MINUTE)
         with self._lock:
             self._turn(window)
+            if self._halt_ms > now:  # never longer than Redis knows of, and known when Redis forgot
+                return self._refusal(window, now, self._halt_ms)
             answer = self._reserve_shared(weight, priority, window, now)
             if answer is None:
-                granted, halt = self._reserve_alone(weight, priority, now)
+                granted, halt = self._reserve_alone(weight, priority), 0.0
             else:
                 granted, halt = bool(answer[0]), float(answer[2])
-                self._halt_ms = halt
-        end = (window + 1) * MINUTE - self.offset_ms
-        early = (now + self.offset_ms) % MINUTE < EDGE
-        halted = halt if halt > now else None
-        retry = (end + EDGE / 4) if halted is None else halted
-        return Reservation(granted, window, early, halted / 1000 if halted else None, retry / 1000)
+        if not granted:
+            return self._refusal(window, now, halt)
+        return Reservation(True, window, (now + self.offset_ms) % MINUTE < EDGE, None, now / 1000)
+
+    def _refusal(self, window: int, now: float, halt: float) -> Reservation:
+        next_window = (window + 1) * MINUTE - self.offset_ms + EDGE / 4
+        halted = halt > now
+        return Reservation(
+            False, window, False, halt / 1000 if halted else None, (halt if halted else next_window) / 1000
+        )
 
     def correct(self, reservation: Reservation, used: int | None) -> None:
         """Raises the count to what the exchange said with the answer to this reservation; never lowers it."""
@@ -166,13 +175,12 @@ class WeightBudget:
             self._unseen, self._seen, self._processes = 0, int(answer[1]), max(1, int(answer[3]))
         return answer
 
-    def _reserve_alone(self, weight: int, priority: Priority, now: float) -> tuple[bool, float]:
+    def _reserve_alone(self, weight: int, priority: Priority) -> bool:
         """Without Redis: an equal share of what was not used when it was last heard, until it comes back."""
         share = (self.limit * priority.value - self._seen) / self._processes
-        if self._halt_ms > now or self._unseen + weight > share:
-            return False, self._halt_ms
-        self._unseen += weight
-        return True, 0.0
+        granted = self._unseen + weight <= share
+        self._unseen += weight if granted else 0
+        return granted
 
     def _away(self) -> bool:
         return monotonic() < self._redis_after
@@ -207,6 +215,8 @@ def usage(exchange: str, market: str, offset_ms: int) -> tuple[int, datetime | N
     prefix = f"weight:{exchange}:{market}"
     window = math.floor((now + offset_ms) / MINUTE)
     with broker_redis().pipeline(transaction=False) as pipe:
-        used, halt = pipe.hget(f"{prefix}:{window}", "used").get(f"{prefix}:halt").execute()
+        pipe.hget(f"{prefix}:{window}", "used")
+        pipe.get(f"{prefix}:halt")
+        used, halt = pipe.execute()
     until = datetime.fromtimestamp(int(halt) / 1000, UTC) if halt and int(halt) > now else None
     return int(used or 0), until

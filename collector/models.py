@@ -66,6 +66,7 @@ class CollectionMinute(models.Model):
     store_seconds = models.FloatField(default=0)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    closed = models.BooleanField(default=False, help_text="The minute is over and its figures are final.")
 
     class Meta:
         db_table = "collector_minutes"

@@ -1,0 +1,193 @@
+"""A minute's collection: what is to be read, in parts, and the reading of one part from lease to last commit."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models.functions import Greatest
+
+from collector import refusals
+from collector.asking import budget_of
+from collector.batches import Batch
+from collector.exchanges import EXCHANGES
+from collector.exchanges.base import Venue
+from collector.lease import LIFETIME, Lease, State
+from collector.limits import PLANNED_SHARE
+from collector.models import CollectionMinute, RunState
+from collector.plan import keep_or_change, weight_of
+from collector.polling import BUDGET, REFUSED, Poll, Target
+from collector.registry import measure_clock, sync_registry
+from collector.venues import venue
+from depth.selectors import stored_symbols
+from depth.services import minute_of
+from markets import services as markets
+from markets.models import Symbol
+from markets.selectors import collected_symbols
+
+logger = logging.getLogger(__name__)
+
+MINUTE = timedelta(minutes=1)
+MARGIN = timedelta(seconds=2)  # before a minute's end nothing new is asked
+DATABASE_PATIENCE = timedelta(seconds=12)  # after a minute's end its books wait so long for the database
+PARTS = 4  # of a market, for the workers to share
+SMALLEST_PART = 5
+MISSING_MARKET_EVERY = 5  # minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of one minute of one market: these symbols' books."""
+
+    exchange: str
+    market: str
+    names: tuple[str, ...]
+    minute: datetime
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What a part brought. `resume_at` (aware): when to go on with it in this minute; None when it is done."""
+
+    stored: int = 0
+    failed: int = 0
+    overrun: int = 0
+    resume_at: datetime | None = None
+
+
+def is_running() -> bool:
+    """Whether collection is switched on; it is until somebody switches it off."""
+    state, _ = RunState.objects.get_or_create(pk=1)
+    running: bool = state.running
+    return running
+
+
+def collect_minute(now: datetime, send: Callable[[Part], None]) -> list[Part]:
+    """Writes down what this minute is to bring and sends its parts to be read; gives them. None when stopped.
+
+    Repeating it within the minute sends the same parts again; what is stored already is not read again."""
+    if not is_running():
+        return []
+    minute = minute_of(now)
+    _know_the_markets(minute)
+    parts: list[Part] = []
+    expected, unplanned = 0, 0
+    for chosen in map(venue, EXCHANGES):
+        for market in chosen.markets:
+            names, left_out = plan_market(chosen, market)
+            parts.extend(_parts(chosen.name, market, names, minute))
+            expected += len(names) + len(left_out)
+            unplanned += len(left_out)
+    _open_minute(minute, now, expected, unplanned)
+    parts.sort(key=lambda part: part.index)  # markets in turn, so that one that hangs does not keep the other waiting
+    for part in parts:
+        send(part)
+    for chosen in map(venue, EXCHANGES):
+        for market in {part.market for part in parts if part.exchange == chosen.name}:
+            measure_clock(chosen, market)
+    return parts
+
+
+def _know_the_markets(minute: datetime) -> None:
+    """Reads the registry of markets that it does not know yet, such as after a start without the exchange."""
+    for chosen in map(venue, EXCHANGES):
+        known = markets.known_markets(chosen.name)
+        missing = [market for market in chosen.markets if market not in known]
+        if missing and (not known or minute.minute % MISSING_MARKET_EVERY == 0):
+            for line in sync_registry(missing):
+                logger.info("%s", line)
+
+
+def plan_market(chosen: Venue, market: str) -> tuple[list[str], list[str]]:
+    """The symbols to read, the most important first, and those that the request budget has no room for. Gives each
+    its number of levels where it must change, and tells the budget what the minute needs."""
+    symbols = collected_symbols(market, chosen.name)
+    limits = budget_of(chosen, market)
+    tiers = chosen.tiers[market]
+    known = {symbol.name: symbol.depth_limit for symbol in symbols}
+    plan = keep_or_change([symbol.name for symbol in symbols], known, tiers, int(limits.limit * PLANNED_SHARE))
+    changed = {symbol.pk: plan[symbol.name] for symbol in symbols if plan[symbol.name] != symbol.depth_limit}
+    if changed:
+        markets.set_depth_limits(changed)
+    limits.announce(weight_of(plan, tiers))
+    left_out = [name for name in plan if plan[name] is None]
+    if left_out:
+        logger.warning("%s: the request budget has no room for %d of %d symbols", market, len(left_out), len(plan))
+    return [symbol.name for symbol in symbols if plan[symbol.name] is not None], left_out
+
+
+def _parts(exchange: str, market: str, names: Sequence[str], minute: datetime) -> list[Part]:
+    count = max(1, min(PARTS, -(-len(names) // SMALLEST_PART))) if names else 0
+    return [Part(exchange, market, tuple(names[index::count]), minute, index) for index in range(count)]
+
+
+def _open_minute(minute: datetime, now: datetime, expected: int, unplanned: int) -> None:
+    causes = {BUDGET: unplanned} if unplanned else {}
+    _, new = CollectionMinute.objects.get_or_create(
+        minute=minute,
+        defaults={"expected": expected, "started_at": now, "overrun": unplanned, "causes": causes},
+    )
+    if not new:
+        CollectionMinute.objects.filter(minute=minute).update(expected=Greatest("expected", expected))
+
+
+def collect_part(part: Part) -> PartResult:
+    """Reads and stores what is missing of a part, until its minute is over; one process at a time."""
+    end = part.minute + MINUTE
+    deadline = end - MARGIN
+    now = datetime.now(UTC)
+    if now >= deadline or not is_running():
+        return PartResult()
+    lease = Lease(f"{part.exchange}:{part.market}:{part.minute:%Y%m%dT%H%M}:{part.index}")
+    state = lease.take()
+    if state is State.DONE:
+        return PartResult()
+    if state is State.BUSY:
+        again = now + timedelta(seconds=LIFETIME)
+        return PartResult(resume_at=again if again < deadline else None)
+    result = _read_and_store(part, lease, deadline, end)
+    if result.resume_at is None:
+        lease.finish()
+    else:
+        lease.release()
+    return result
+
+
+def _read_and_store(part: Part, lease: Lease, deadline: datetime, end: datetime) -> PartResult:
+    chosen = venue(part.exchange)
+    batch = Batch(part.exchange, part.market, part.minute, end + DATABASE_PATIENCE)
+    poll = Poll(chosen, budget_of(chosen, part.market), _targets(chosen, part, batch), deadline, end)
+    postponed = []
+    for reading in poll.readings():
+        if reading is None:
+            lease.renew()
+        elif reading.postponed:
+            postponed.append(reading)
+        else:
+            if reading.cause == REFUSED:
+                refusals.note(part.exchange, part.market, reading.target.name)
+            batch.add(reading)
+        if batch.due():
+            batch.flush()
+    resume_at = poll.resume_at if postponed and poll.resume_at and poll.resume_at < deadline else None
+    for reading in postponed:
+        batch.add(reading, last_try=resume_at is None)
+    for event in poll.events:
+        batch.event(event)
+    batch.flush()
+    return PartResult(batch.stored, batch.failed, batch.overrun, resume_at)
+
+
+def _targets(chosen: Venue, part: Part, batch: Batch) -> list[Target]:
+    """What is to be read: not what is stored, and not what the exchange refused a short while ago."""
+    stored = stored_symbols(part.market, part.minute, part.names)
+    names = [name for name in part.names if name not in stored]
+    refused = refusals.waiting(part.exchange, part.market, names)
+    found = Symbol.objects.filter(exchange=part.exchange, market=part.market, name__in=names)
+    limits = dict(found.values_list("name", "depth_limit"))
+    for name in refused:
+        batch.missing(name, REFUSED, "")
+    smallest = chosen.tiers[part.market][0].limit
+    chosen_limits = {name: limits.get(name) or smallest for name in names if name not in refused}
+    return [Target(name, limit, chosen.book_weight(part.market, limit)) for name, limit in chosen_limits.items()]

@@ -1,0 +1,128 @@
+"""The only way out of the collector: whether it runs, how its minutes went, who is alive, what the budget says."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F
+from redis import RedisError
+
+from collector.heartbeat import ProcessBeat, processes
+from collector.limits import usage
+from collector.models import CollectionMinute, RunState, VenueLimit
+from collector.venues import venue
+from markets.models import Market, Symbol
+
+__all__ = ["CollectorStatus", "ProcessBeat", "Statistics", "WeightUse", "process_status", "processes", "run_state"]
+
+HEALTHY_FOR = timedelta(seconds=150)
+DEGRADED_FOR = timedelta(minutes=10)
+IDLE_FOR = timedelta(seconds=150)  # a worker or beat that does nothing for so long is not at work
+EXCHANGE = "binance"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Since the beginning; `success_rate` is percent (100 before the first request). `last_cycle` is the newest
+    minute whose collection is over, None before the first."""
+
+    total_requests: int
+    successful_requests: int
+    failed_requests: int
+    success_rate: float
+    last_collection_time: datetime | None
+    running: bool
+    last_cycle: CollectionMinute | None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorStatus:
+    """`status`: healthy, degraded, unhealthy, or stopped on purpose. `lag_seconds` since the newest stored minute
+    began; `symbols` are collected symbols, each market's counted."""
+
+    status: str
+    last_minute: datetime | None
+    lag_seconds: float | None
+    symbols: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightUse:
+    """Request weight of one market: used in the exchange's current minute, allowed in one, and until when the
+    exchange has told us to wait (None: it has not)."""
+
+    used: int
+    limit: int
+    blocked_until: datetime | None
+
+
+def run_state() -> RunState:
+    """The collector's one row of state; it is made where it is missing."""
+    state, _ = RunState.objects.get_or_create(pk=1)
+    return state
+
+
+def statistics() -> Statistics:
+    """What `GET collector` tells. Three queries."""
+    state = run_state()
+    newest = CollectionMinute.objects.filter(stored__gt=0).first()
+    total = state.total_requests
+    return Statistics(
+        total_requests=total,
+        successful_requests=state.successful_requests,
+        failed_requests=state.failed_requests,
+        success_rate=round(state.successful_requests / total * 100, 2) if total else 100.0,
+        last_collection_time=newest.finished_at if newest else None,
+        running=state.running,
+        last_cycle=_last_cycle(),
+    )
+
+
+def _last_cycle() -> CollectionMinute | None:
+    accounted = F("stored") + F("failed") + F("overrun")
+    return CollectionMinute.objects.filter(finished_at__isnull=False, expected__lte=accounted).first()
+
+
+def status(now: datetime) -> CollectorStatus:
+    """How collection stands at `now` (aware): by the newest minute of which anything is stored."""
+    newest = CollectionMinute.objects.filter(stored__gt=0).first()
+    minute = newest.minute if newest else None
+    lag = max(0.0, (now - minute).total_seconds()) if minute else None
+    symbols = Symbol.objects.filter(collected=True, status="TRADING").count()
+    return CollectorStatus(_word(lag), minute, lag, symbols)
+
+
+def _word(lag: float | None) -> str:
+    if not run_state().running:
+        return "stopped"
+    if lag is None or lag > DEGRADED_FOR.total_seconds():
+        return "unhealthy"
+    return "healthy" if lag <= HEALTHY_FOR.total_seconds() else "degraded"
+
+
+def process_status(name: str, now: datetime) -> dict[str, Any]:
+    """The state of the processes of this name for health: `healthy`, `degraded` (alive, but idle for too long) or
+    `unhealthy` (none alive); `processes` and `lastTask` (epoch milliseconds). Raises redis.RedisError."""
+    alive = [beat for beat in processes() if beat.name == name]
+    tasks = [beat.last_task_at for beat in alive if beat.last_task_at]
+    last = max(tasks, default=None)
+    at_work = any(now - max(beat.last_task_at or beat.started_at, beat.started_at) <= IDLE_FOR for beat in alive)
+    word = "unhealthy" if not alive else "healthy" if at_work else "degraded"
+    return {
+        "status": word,
+        "processes": len(alive),
+        "lastTask": int(last.timestamp() * 1000) if last else None,
+    }
+
+
+def weight(market: str) -> WeightUse:
+    """The budget of a market. While Redis is away: what its newest minute used."""
+    row = VenueLimit.objects.filter(exchange=EXCHANGE, market=market).first()
+    limit = row.weight_per_minute if row else venue(EXCHANGE).default_weight[market]
+    try:
+        used, until = usage(EXCHANGE, market, (row.clock_offset_ms or 0) if row else 0)
+    except RedisError:
+        newest = CollectionMinute.objects.first()
+        field = "weight_spot" if market == Market.SPOT else "weight_futures"
+        used, until = getattr(newest, field, 0), None
+    return WeightUse(used, limit, until)

@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.exceptions import DATABASE_AWAY
-from api.health import GOOD, Health, check
+from api.health import GOOD, HEALTHY, Health, check
 from collector.selectors import ProcessBeat, processes, statistics, status, weight
 from markets.models import Market
 
@@ -33,18 +33,19 @@ class _Platform(Collector):
     def collect(self) -> Iterator[Metric]:
         health = check(self.now)
         yield from _up(health)
-        for part in (_collection, _minute):
-            yield from _unless_away(part, DATABASE_AWAY, self.now)
-        for part in (_weights, _processes):
-            yield from _unless_away(part, (redis.RedisError, *DATABASE_AWAY), self.now)
+        parts: list[Callable[[datetime], Iterable[Metric]]] = []
+        if health.components["database"]["status"] == HEALTHY:
+            parts += [_collection, _minute, _weights]
+        if health.components["redis"]["status"] == HEALTHY:
+            parts.append(_processes)
+        for part in parts:
+            yield from _unless_away(part, self.now)
 
 
-def _unless_away(
-    part: Callable[[datetime], Iterable[Metric]], away: tuple[type[Exception], ...], now: datetime
-) -> list[Metric]:
+def _unless_away(part: Callable[[datetime], Iterable[Metric]], now: datetime) -> list[Metric]:
     try:
         return list(part(now))
-    except away:
+    except (redis.RedisError, *DATABASE_AWAY):
         return []
 
 

@@ -1,6 +1,7 @@
 """Django settings: one file, all that varies comes from the environment through `env.py`."""
 
 import os
+from typing import Any
 
 from celery.schedules import crontab
 from psycopg.conninfo import conninfo_to_dict
@@ -41,7 +42,8 @@ MIDDLEWARE = [
     "api.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tradingplatform.security.ContentSecurityPolicyMiddleware",
+    "tradingplatform.staticfiles.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -76,7 +78,7 @@ REDIS_URL = ENV.redis_url or embedded.addresses(_home).redis_url
 CACHE_REDIS_URL = ENV.cache_redis_url or REDIS_URL
 
 _conninfo = conninfo_to_dict(DATABASE_URL)
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": _conninfo.pop("dbname", "trading"),
@@ -91,7 +93,9 @@ DATABASES = {
 }
 if PROCESS == "web":
     # Threads of the web process share a pool; a full or dead one answers 503 within two seconds instead of hanging.
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 2, "max_idle": 60}
+    # One that has given up is tried again by the next request; one that retries waits twice as long each time.
+    _pool = {"min_size": 2, "max_size": 20, "timeout": 2, "max_idle": 60, "reconnect_timeout": 1}
+    DATABASES["default"]["OPTIONS"]["pool"] = _pool
 elif PROCESS in {"worker", "beat", "feed", "scanner"}:
     DATABASES["default"]["CONN_MAX_AGE"] = None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -182,7 +186,8 @@ API_RATE_LIMIT = ENV.api_rate_limit
 NUM_PROXIES = ENV.num_proxies
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["api.renderers.ApiRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["api.parsers.JsonParser"],
+    "URL_FORMAT_OVERRIDE": None,  # `format` belongs to the resources
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.ApiKeyAuthentication", "api.authentication.StaffSession"],
     "DEFAULT_PERMISSION_CLASSES": ["api.permissions.ReadAllowed"],
     "DEFAULT_THROTTLE_CLASSES": ["api.throttling.RateLimit"],
@@ -205,8 +210,9 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "filters": {"request_id": {"()": "api.middleware.RequestIdFilter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
     "loggers": {
         "django.server": {"level": "WARNING"},

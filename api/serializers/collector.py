@@ -32,7 +32,7 @@ class Stats(serializers.Serializer):
     totalRequests = serializers.IntegerField()
     successfulRequests = serializers.IntegerField()
     failedRequests = serializers.IntegerField()
-    successRate = serializers.FloatField(help_text="Percent; 0 before the first request.")
+    successRate = serializers.FloatField(help_text="Percent; 100 before the first request.")
     lastCollectionTime = serializers.IntegerField(allow_null=True, help_text="Epoch milliseconds; null: never.")
     running = serializers.BooleanField()
     lastCycle = LastCycle(allow_null=True)

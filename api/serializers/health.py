@@ -26,7 +26,9 @@ class CollectorPart(serializers.Serializer):
 
 
 class Process(serializers.Serializer):
-    status = serializers.ChoiceField(STATUSES)
+    status = serializers.ChoiceField(STATUSES, help_text="degraded: alive, but idle for too long.")
+    processes = serializers.IntegerField(required=False, help_text="How many are alive.")
+    lastTask = serializers.IntegerField(required=False, allow_null=True, help_text="Epoch milliseconds.")
 
 
 class Components(serializers.Serializer):

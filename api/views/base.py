@@ -1,5 +1,6 @@
 """What every resource has in common: who asks is settled and counted before anything else happens."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.exceptions import NotFound
@@ -47,6 +48,7 @@ class FirstRenderer(BaseContentNegotiation):
 class UnknownAddress(ApiView):
     permission_classes = ()
     schema = None
+    default_response_headers: Mapping[str, str] = {}  # no method is allowed here, and none is listed
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         raise NotFound("There is nothing at this address")

@@ -15,8 +15,8 @@ from api.serializers.collector import ChosenAnswer, CollectorAnswer, SymbolsBody
 from api.serializers.common import Message
 from api.times import epoch_ms
 from api.views.base import ApiView
-from collector import services
 from collector.selectors import WeightUse, statistics, weight
+from collector.services import start, stop
 from markets.errors import NotCollectable, UnknownSymbol
 from markets.models import Market
 from markets.services import set_collected
@@ -32,12 +32,12 @@ class CollectorView(ApiView):
 
     @operation("Start collecting", Message, scope=Scope.COLLECTOR_CONTROL)
     def post(self, request: Request) -> Response:
-        services.start(caller(request))
+        start(caller(request))
         return Response({"success": True, "message": "Collector started"})
 
     @operation("Stop collecting", Message, scope=Scope.COLLECTOR_CONTROL)
     def delete(self, request: Request) -> Response:
-        services.stop(caller(request))
+        stop(caller(request))
         return Response({"success": True, "message": "Collector stopped"})
 
 

@@ -19,7 +19,7 @@ def collected(name):
 
 def test_statistics_before_anything_was_collected(client, db):
     stats = client.get("/api/v1/collector").json()["stats"]
-    assert (stats["totalRequests"], stats["successRate"], stats["lastCollectionTime"]) == (0, 0, None)
+    assert (stats["totalRequests"], stats["successRate"], stats["lastCollectionTime"]) == (0, 100, None)
     assert (stats["running"], stats["lastCycle"]) == (True, None)
     assert set(stats["weight"]) == {"spot", "futures"}
     assert list(stats["weight"]["spot"]) == ["used", "limit", "blockedUntil"]

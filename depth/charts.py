@@ -68,7 +68,7 @@ def band_text(band: Decimal) -> str:
 def read_choice(parameters: Mapping[str, str]) -> Choice:
     """The choice in an address; whatever is missing or cannot be understood is the default."""
     market = parameters.get("market", "").upper()
-    market = market if market in Market.values else Market.SPOT.value
+    market = market if market in Market.values else str(Market.SPOT)
     start, end = moment(parameters.get("from", "")), moment(parameters.get("to", ""))
     moved = start is not None and end is not None and start < end
     return Choice(

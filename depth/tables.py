@@ -21,7 +21,8 @@ class BookRow:
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """One band. `bar` and `offset` place the bar of DIFF % in hundredths, `tone` the side that outweighs, `quality` as in depth.formats."""
+    """One band. `bar` and `offset` place the bar of DIFF % in hundredths, `tone` is the side that outweighs,
+    `quality` as in depth.formats."""
 
     depth: str
     bid: str

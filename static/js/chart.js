@@ -15,6 +15,7 @@ export class DepthChart {
     this.element = element;
     this.events = events;
     this.points = [];
+    this.since = null;
     this.live = true;
     this.handAt = -Infinity;
     this.chart = createChart(element, this.options());
@@ -99,8 +100,8 @@ export class DepthChart {
     this.series.bid?.applyOptions({ color: color.bid });
     this.series.ask?.applyOptions({ color: color.ask });
     this.series.diff?.applyOptions({ ...colors, color: this.lastTone(color) });
-    this.markColors = { fill: color.gap, bar: color.careful };
-    for (const marks of this.marks) marks.show(this.gaps ?? [], this.markColors);
+    const style = { fill: color.gap, bar: color.careful, text: color.muted, font: color.sans };
+    this.marks.forEach((marks, i) => marks.show(this.gaps ?? [], i ? null : this.since, style));
   }
 
   lastTone(color) {
@@ -114,12 +115,13 @@ export class DepthChart {
     this.paint();
   }
 
-  /** Draws `points` (one a step; a missing one has only its time) and keeps what the reader looks at in place. */
-  show(points, gaps, step, span) {
+  /** Draws `points` (one a step; a missing one has only its time) and keeps what the reader looks at in place.
+   * `gaps` and `since` as GapMarks has them; `step` and `span` (of the whole range) in seconds. */
+  show(points, { gaps, since, step, span }) {
     const scale = this.chart.timeScale();
     const before = this.live ? null : scale.getVisibleLogicalRange();
     const shift = before && this.points.length && points.length ? (this.points[0].time - points[0].time) / step : 0;
-    [this.points, this.gaps, this.span, this.step] = [points, gaps, span, step];
+    [this.points, this.gaps, this.since, this.span, this.step] = [points, gaps, since, span, step];
     const known = points.filter((point) => point.bid !== undefined);
     for (const name of ["bid", "ask"]) {
       const complete = `${name}Complete`;

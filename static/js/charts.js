@@ -1,7 +1,7 @@
 // The chart page: what is chosen (and its address), what the server gave, and how both are shown.
 
 import { DepthChart } from "./chart.js";
-import { fixed } from "./format.js";
+import { clock, fixed, zoneName } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { download } from "./download.js";
 import { Freshness } from "./freshness.js";
@@ -143,11 +143,13 @@ function drawHeadline() {
 function drawChart() {
   const end = freshness.serverNow() / 1000;
   chart.layout(choice.side);
-  const gaps = liquidity.gaps(end);
+  const gaps = liquidity.gaps(end).map((gap) => ({ ...gap, text: freshness.causeAt(gap.from + state.step) || "not collected" }));
   freshness.gaps = gaps;
+  const first = liquidity.first;
+  const since = first && first > liquidity.from + state.step ? { time: first, text: `kept since ${clock(first * 1000, "moment")} ${zoneName()}` } : null;
   // A minute that is still being read is no gap: the scale ends at the newest point then.
-  const open = gaps.at(-1)?.open;
-  chart.show(liquidity.points(choice.unit, open ? end : (liquidity.last ?? end)), gaps, state.step, state.span);
+  const points = liquidity.points(choice.unit, gaps.at(-1)?.open ? end : (liquidity.last ?? end));
+  chart.show(points, { gaps, since, step: state.step, span: state.span });
   document.getElementById("chart-empty").hidden = liquidity.last !== null;
   drawLegend();
 }
@@ -173,7 +175,7 @@ function moved(range) {
 // --- asking --------------------------------------------------------------------------------------------------------
 
 async function poll() {
-  if (await freshness.asksInstead(liquidity)) return drawLegend();
+  if (await freshness.asksInstead()) return drawChart();
   const asked = { ...choice };
   const after = liquidity.last ?? Math.floor(freshness.serverNow() / 1000) - state.span;
   const fresh = await getJson(dataAddress({ after, from: null, to: null }));

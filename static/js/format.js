@@ -69,14 +69,15 @@ const SHAPES = {
   month: { month: "short", year: "numeric" },
   year: { year: "numeric" },
   moment: { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" },
-  exact: { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  exact: { dateStyle: "short", timeStyle: "medium" },
 };
 
 /** A time in the chosen zone; `shape` is one of SHAPES. */
 export function clock(milliseconds, shape = "time") {
   const key = `${shape} ${zone()}`;
   if (!timeFormats.has(key)) {
-    timeFormats.set(key, new Intl.DateTimeFormat("en-GB", { ...SHAPES[shape], timeZone: zone(), hour12: false }));
+    const locale = shape === "exact" ? "sv-SE" : "en-GB"; // Sweden writes 2026-01-31 23:59:59
+    timeFormats.set(key, new Intl.DateTimeFormat(locale, { ...SHAPES[shape], timeZone: zone(), hour12: false }));
   }
   return timeFormats.get(key).format(milliseconds);
 }

@@ -140,11 +140,13 @@ function hatch(context, color, scale) {
   return context.createPattern(tile, "repeat");
 }
 
-/** A pane primitive: every gap is a faint stretch with a thin bar at the bottom of the pane. */
+/** A pane primitive: every gap is a faint stretch with a thin bar at the bottom of the pane, and its cause where it fits.
+ * Before the first point stands since when anything is kept. */
 export class GapMarks {
   constructor() {
     this.gaps = [];
-    this.colors = { fill: "#0000", bar: "#888" };
+    this.since = null;
+    this.style = { fill: "#0000", bar: "#888", text: "#888", font: "sans-serif" };
     const view = { zOrder: () => "bottom", renderer: () => ({ draw: (target) => this.draw(target) }) };
     this.views = [view];
   }
@@ -159,24 +161,33 @@ export class GapMarks {
     return this.views;
   }
 
-  show(gaps, colors) {
-    this.gaps = gaps;
-    this.colors = colors;
+  /** `gaps`: {from, to, text}; `since`: {time, text} of the first point, or null. Times as the chart has them. */
+  show(gaps, since, style) {
+    [this.gaps, this.since, this.style] = [gaps, since, style];
     this.requestUpdate?.();
   }
 
   draw(target) {
-    const scale = this.chart?.timeScale();
-    target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio: sx, verticalPixelRatio: sy }) => {
-      for (const gap of this.gaps) {
-        const [from, to] = [scale?.timeToCoordinate(gap.from), scale?.timeToCoordinate(gap.to)];
-        if (from == null || to == null) continue;
-        const width = Math.max(1, Math.round((to - from) * sx));
-        context.fillStyle = this.colors.fill;
-        context.fillRect(Math.round(from * sx), 0, width, bitmapSize.height);
-        context.fillStyle = this.colors.bar;
-        context.fillRect(Math.round(from * sx), bitmapSize.height - 2 * sy, width, 2 * sy);
-      }
+    const place = (time) => this.chart?.timeScale().timeToCoordinate(time) ?? null;
+    target.useMediaCoordinateSpace(({ context, mediaSize }) => {
+      context.font = `11px ${this.style.font}`;
+      for (const gap of this.gaps) this.gap(context, mediaSize, place(gap.from), place(gap.to), gap.text);
+      const first = this.since && place(this.since.time);
+      if (first === null) return;
+      context.textAlign = "right";
+      context.fillStyle = this.style.text;
+      if (first - 16 > context.measureText(this.since.text).width) context.fillText(this.since.text, first - 8, mediaSize.height - 10);
     });
+  }
+
+  gap(context, size, from, to, text) {
+    if (from === null || to === null) return;
+    const width = Math.max(1, to - from);
+    context.fillStyle = this.style.fill;
+    context.fillRect(from, 0, width, size.height);
+    context.fillStyle = this.style.bar;
+    context.fillRect(from, size.height - 2, width, 2);
+    context.textAlign = "center";
+    if (context.measureText(text).width + 12 < width) context.fillText(text, from + width / 2, size.height - 10);
   }
 }

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing import get_context
 
+import django
+
 from collector.models import PastLoad
 from depth.selectors import stored_symbols
 from depth.services import CollectedBook, minute_of, store_books
@@ -37,6 +39,7 @@ def load(report: Report, now: datetime | None = None, processes: int = 2) -> int
 
     `report` is called with books done, books in all and seconds left. Gives the number of books added by this run.
     It fills nothing but that past: minutes that live collection missed later stay gaps."""
+    os.nice(10)  # behind live collection, with the pool that inherits it
     state, _ = PastLoad.objects.get_or_create(id=1, defaults={"until": minute_of(now or datetime.now(UTC))})
     if state.finished_at:
         return 0
@@ -69,7 +72,7 @@ def wait_for_plan(patience: float = 120.0) -> list[Series]:
 def _run(blocks: Sequence[datetime], series: list[Series], processes: int) -> Iterator[int]:
     """Books stored of each block as it is done; few are in flight, so that the newest come first."""
     waiting = iter(blocks)
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=django.setup) as pool:
         running: set[Future[int]] = {
             pool.submit(store_block, start, series) for start in islice(waiting, processes * 2)
         }
@@ -77,14 +80,6 @@ def _run(blocks: Sequence[datetime], series: list[Series], processes: int) -> It
             done, running = wait(running, return_when=FIRST_COMPLETED)
             running |= {pool.submit(store_block, start, series) for start in islice(waiting, len(done))}
             yield from (future.result() for future in done)
-
-
-def _begin() -> None:
-    """In each process of the pool: behind live collection, and with Django."""
-    import django
-
-    os.nice(10)
-    django.setup()
 
 
 def store_block(start: datetime, series: Sequence[Series]) -> int:

@@ -1,9 +1,10 @@
 """Whether the platform works, part by part: asked of the parts themselves, within three seconds."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +22,14 @@ HEALTHY = "healthy"
 GOOD = (HEALTHY, "stopped")  # stopped on purpose is no fault
 
 
+PATIENCE_SECONDS = 2.5
+Question = SimpleQueue[float | Exception]
+
+
+class Silent(Exception):
+    """A server did not answer in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """`status` is healthy, degraded or unhealthy (without the database nothing can be answered)."""
@@ -31,15 +40,12 @@ class Health:
 
 
 def check(now: datetime) -> Health:
-    """Asks every part. Never raises for a part that is away."""
-    with ThreadPoolExecutor(1) as pool:  # so that two silent servers cost the longer wait, not both
-        redis_answer = pool.submit(_redis, now)
-        components, storage = _database(now)
-        components |= redis_answer.result()
-    order = ("database", "redis", "websockets", "collector", *PROCESSES)
-    components["websockets"] = {"status": HEALTHY, "active": 0, "clients": 0}
-    ordered = {name: components[name] for name in order}
-    return Health(_overall(ordered), ordered, storage)
+    """Asks every part. Never raises for a part that is away, nor waits longer for one that is silent."""
+    database, server = _begin(_select_one), _begin(broker_redis().ping)
+    found = _database(database, now) | _redis(server, now)
+    found["websockets"] = {"status": HEALTHY, "active": 0, "clients": 0}
+    ordered = {name: found[name] for name in ("database", "redis", "websockets", "collector", *PROCESSES)}
+    return Health(_overall(ordered), ordered, _storage() if found["database"]["status"] == HEALTHY else None)
 
 
 def _overall(components: dict[str, dict[str, Any]]) -> str:
@@ -48,23 +54,29 @@ def _overall(components: dict[str, dict[str, Any]]) -> str:
     return HEALTHY if all(part["status"] in GOOD for part in components.values()) else "degraded"
 
 
-def _database(now: datetime) -> tuple[dict[str, dict[str, Any]], str | None]:
-    """The database and what only it knows; with the storage's name."""
+def _database(question: Question, now: datetime) -> dict[str, dict[str, Any]]:
+    """The database and what only it knows."""
     try:
-        latency = _milliseconds(_select_one)
-        return {
-            "database": {"status": HEALTHY, "latency": latency},
-            "collector": _collector(status(now)),
-        }, storage_name()
-    except DATABASE_AWAY:
-        away = {"status": "unhealthy", "latency": None}
+        latency = _latency(question)
+        return {"database": {"status": HEALTHY, "latency": latency}, "collector": _collector(status(now))}
+    except (Silent, *DATABASE_AWAY):
         unknown = {"status": "unknown", "lastMinute": None, "lagSeconds": None, "symbols": None}
-        return {"database": away, "collector": unknown}, None
+        return {"database": {"status": "unhealthy", "latency": None}, "collector": unknown}
 
 
 def _select_one() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connection.close()  # this thread's own, back to the pool
+
+
+def _storage() -> str | None:
+    try:
+        return storage_name()
+    except DATABASE_AWAY:
+        return None
 
 
 def _collector(found: CollectorStatus) -> dict[str, Any]:
@@ -76,20 +88,40 @@ def _collector(found: CollectorStatus) -> dict[str, Any]:
     }
 
 
-def _redis(now: datetime) -> dict[str, dict[str, Any]]:
+def _redis(question: Question, now: datetime) -> dict[str, dict[str, Any]]:
     """Redis and the processes, whose signs of life stand in it."""
     try:
-        latency = _milliseconds(broker_redis().ping)
-        return {
-            "redis": {"status": HEALTHY, "latency": latency},
-            **{name: process_status(name, now) for name in PROCESSES},
-        }
-    except redis.RedisError:
-        unknown = {name: {"status": "unknown"} for name in PROCESSES}
+        latency = _latency(question)
+        alive = {name: process_status(name, now) for name in PROCESSES}
+        return {"redis": {"status": HEALTHY, "latency": latency}, **alive}
+    except (Silent, redis.RedisError):
+        unknown: dict[str, dict[str, Any]] = {name: {"status": "unknown"} for name in PROCESSES}
         return {"redis": {"status": "unhealthy", "latency": None}, **unknown}
 
 
-def _milliseconds(ask: Callable[[], Any]) -> float:
-    begun = perf_counter()
-    ask()
-    return round((perf_counter() - begun) * 1000, 2)
+def _begin(ask: Callable[[], Any]) -> Question:
+    """Asks in a thread of its own, since a server that is there but silent would hold this one for ever."""
+    answers: Question = SimpleQueue()
+
+    def run() -> None:
+        begun = perf_counter()
+        try:
+            ask()
+        except Exception as error:  # it belongs to whoever takes the answer
+            answers.put(error)
+        else:
+            answers.put(round((perf_counter() - begun) * 1000, 2))
+
+    Thread(target=run, daemon=True).start()
+    return answers
+
+
+def _latency(question: Question) -> float:
+    """Milliseconds that the answer took. Raises Silent, or what the question raised."""
+    try:
+        answer = question.get(timeout=PATIENCE_SECONDS)
+    except Empty:
+        raise Silent from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -11,7 +11,7 @@ class SymbolsQuery(Query):
     search = serializers.CharField(
         required=False, default="", allow_blank=True, trim_whitespace=True, help_text="Part of a name or base asset."
     )
-    collected = serializers.BooleanField(required=False, allow_null=True, default=None)
+    collected = serializers.BooleanField(required=False, help_text="Only those that are, or are not, collected.")
 
 
 class SymbolEntry(serializers.Serializer):

@@ -15,7 +15,7 @@ class SymbolsView(ApiView):
     @operation("Symbols of the registry", SymbolsAnswer, errors=[400], query=SymbolsQuery)
     def get(self, request: Request) -> Response:
         asked = SymbolsQuery.read(request)
-        found = registry(asked["search"], asked["collected"])
+        found = registry(asked["search"], asked.get("collected"))
         return Response({"success": True, "symbols": [_entry(entry) for entry in found]})
 
 

@@ -39,7 +39,9 @@ def test_search_and_choice(client, registry, query, found):
     assert names(client.get(f"/api/symbols?{query}")) == found
 
 
-@pytest.mark.parametrize(("query", "field"), [("collected=maybe", "collected"), ("search=%00", "search")])
+@pytest.mark.parametrize(
+    ("query", "field"), [("collected=maybe", "collected"), ("collected=", "collected"), ("search=%00", "search")]
+)
 def test_refusals(client, registry, query, field):
     answer = client.get(f"/api/v1/symbols?{query}")
     assert (answer.status_code, answer.json()["field"]) == (400, field)

@@ -1,0 +1,141 @@
+"""A real web process whose servers really go away: what it answers then, how soon, and that it comes back."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+DATABASE = "outages"
+
+
+def free_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+def until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+    return result
+
+
+@pytest.fixture(scope="module")
+def database():
+    """A migrated database of its own, which no test's transaction holds."""
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {DATABASE}")
+        own = psycopg.conninfo.conninfo_to_dict(url) | {"dbname": DATABASE}
+    host, user = own.get("host", ""), own.get("user", "postgres")
+    own_url = f"postgresql://{user}@/{DATABASE}?host={host}"
+    environment = {**os.environ, "DATABASE_URL": own_url}
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
+    return own_url
+
+
+@pytest.fixture(scope="module")
+def web(database):
+    """The address of a web process on the servers of this run, with its limits on; it lives through all of this."""
+    port = free_port()
+    environment = {**os.environ, "DATABASE_URL": database, "PLATFORM_PROCESS": "web", "API_RATE_LIMIT": "1000"}
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "tradingplatform.asgi:application"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}/api/v1/"
+    try:
+        until(lambda: answers(f"{address}health"))
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(address):
+    try:
+        return requests.get(address, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def freeze(pid, stop):
+    main = psutil.Process(pid)
+    for process in [main, *main.children(recursive=True)]:
+        process.send_signal(signal.SIGSTOP if stop else signal.SIGCONT)
+
+
+def test_the_database_goes_and_comes_back(web, servers):
+    servers.postgres.kill()
+    begun = time.monotonic()
+    answer = requests.get(f"{web}health", timeout=10)
+    assert time.monotonic() - begun < 3
+    assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+    assert answer.json()["components"]["database"] == {"status": "unhealthy", "latency": None}
+    assert answer.json()["components"]["redis"]["status"] == "healthy"
+    for resource in ("symbols", "binance/spot?symbol=BTCUSDT", "collector", "snapshots?symbol=BTCUSDT"):
+        refused = requests.get(web + resource, timeout=10)
+        assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+        assert refused.headers["Retry-After"]
+        assert refused.headers["X-Request-ID"]
+    figures = requests.get(web.replace("/api/v1/", "/metrics"), timeout=10)
+    assert (figures.status_code, 'trading_up{component="database"} 0.0' in figures.text) == (200, True)
+    servers.postgres.start()
+    until(lambda: answers(f"{web}symbols"), 5)
+    assert requests.get(f"{web}health", timeout=5).json()["components"]["database"]["status"] == "healthy"
+
+
+def test_a_silent_database_is_unhealthy_too(web, servers):
+    freeze(servers.postgres.pid, stop=True)
+    try:
+        begun = time.monotonic()
+        answer = requests.get(f"{web}health", timeout=10)
+        assert time.monotonic() - begun < 3
+        assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+    finally:
+        freeze(servers.postgres.pid, stop=False)
+    until(lambda: answers(f"{web}symbols"), 10)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_without_redis_reading_goes_on(web, servers, silent):
+    if silent:
+        freeze(servers.redis.pid, stop=True)
+    else:
+        servers.redis.kill()
+    try:
+        begun = time.monotonic()
+        answer = requests.get(f"{web}health", timeout=10)
+        assert time.monotonic() - begun < 3
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert answer.json()["components"]["redis"] == {"status": "unhealthy", "latency": None}
+        assert answer.json()["components"]["worker"]["status"] == "unknown"
+        for _ in range(3):
+            read = requests.get(f"{web}symbols", timeout=10)
+            assert (read.status_code, read.headers["X-RateLimit-Remaining"]) == (200, "1000")
+        assert requests.get(f"{web}collector", timeout=10).status_code == 200
+    finally:
+        if silent:
+            freeze(servers.redis.pid, stop=False)
+        else:
+            servers.redis.start()
+    until(lambda: requests.get(f"{web}symbols", timeout=5).headers["X-RateLimit-Remaining"] != "1000", 15)
+
+
+def test_odd_requests_on_the_wire(web):
+    assert requests.get(f"{web}health%ff?x=%ff%00", timeout=5).status_code == 404
+    assert requests.head(f"{web}symbols", timeout=5).text == ""
+    for parameters in ("symbol=%ff%00", "symbol=" + "A" * 5000):
+        answer = requests.get(f"{web}binance/spot?{parameters}", timeout=5)
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_symbol")
+    assert requests.post(f"{web}snapshots", data=b"[" * 6_000_000, timeout=20).status_code == 401

@@ -33,11 +33,11 @@ class CollectorAdmin(admin.ModelAdmin):
             path("", guard(self.changelist_view), name="collector_runstate_changelist"),
         ]
 
-    def _page(self, request: HttpRequest, name: str, title: str, **context: Any) -> TemplateResponse:
+    def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         shared = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
-        return TemplateResponse(request, f"admin/collector/{name}.html", shared | context)
+        return TemplateResponse(request, f"admin/collector/{template}.html", shared | context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         allowed = self.has_change_permission(request)

@@ -23,7 +23,8 @@ STALE = timedelta(seconds=150)
 
 admin.site.site_header = "Trading Platform admin"
 admin.site.site_title = "Trading Platform"
-admin.site.index_title = "What is collected, and by whom it may be read"
+admin.site.index_title = "What is collected, and who may use it"
+admin.site.enable_nav_sidebar = False  # the header leads everywhere, and tables need the width
 
 
 class ConditionFilter(admin.SimpleListFilter):
@@ -47,7 +48,7 @@ class ConditionFilter(admin.SimpleListFilter):
 @admin.register(Symbol)
 class SymbolAdmin(admin.ModelAdmin):
     list_display = (
-        *("name", "market", "collected", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
+        *("name", "market_name", "collected", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
         *("failures", "error", "volume", "status", "page"),
     )
     list_filter = ("market", "collected", ConditionFilter, "status", "quote")
@@ -57,6 +58,9 @@ class SymbolAdmin(admin.ModelAdmin):
     list_per_page = 100
     actions = ("switch_on", "switch_off")
     actions_selection_counter = True
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": "Symbols", **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the exchange lists symbols, people choose among them
@@ -72,6 +76,10 @@ class SymbolAdmin(admin.ModelAdmin):
     ) -> Any:
         closed = {"show_save": False, "show_save_and_continue": False, "show_close": True}
         return super().change_view(request, object_id, form_url, {**closed, **(extra_context or {})})
+
+    @admin.display(description="market", ordering="market")
+    def market_name(self, row: Symbol) -> str:
+        return row.market
 
     @admin.display(description="last minute", ordering="last_minute")
     def minute(self, row: Symbol) -> str | SafeString:

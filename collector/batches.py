@@ -76,16 +76,20 @@ class Batch:
         self._counts = _Counts()
         self._first: float | None = None
 
-    def add(self, reading: Reading, *, last_try: bool = True) -> None:
-        """Takes a reading in. One that is postponed leaves only its requests, unless this was the last try."""
+    def add(self, reading: Reading) -> None:
+        """Takes a reading in: its book, or why there is none."""
+        self.count(reading)
+        if reading.raw is not None:
+            self._measure(reading)
+        else:
+            self.missing(reading.target.name, reading.cause, reading.message)
+
+    def count(self, reading: Reading) -> None:
+        """Takes in the requests of a reading whose target is tried again later."""
         self._first = self._first or monotonic()
         self._counts.requests += reading.asked
         self._counts.unanswered += reading.unanswered
         self._counts.weight += reading.asked * reading.target.weight
-        if reading.raw is not None:
-            self._measure(reading)
-        elif last_try or not reading.postponed:
-            self.missing(reading.target.name, reading.cause, reading.message)
 
     def event(self, event: Event) -> None:
         self._events.append(event)

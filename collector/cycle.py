@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from django.db.models.functions import Greatest
@@ -16,7 +16,7 @@ from collector.lease import LIFETIME, Lease, State
 from collector.limits import PLANNED_SHARE
 from collector.models import CollectionMinute, RunState
 from collector.plan import keep_or_change, weight_of
-from collector.polling import BUDGET, REFUSED, Poll, Target
+from collector.polling import BUDGET, REFUSED, UNAVAILABLE, Poll, Target
 from collector.registry import measure_clock, sync_registry
 from collector.venues import venue
 from depth.selectors import stored_symbols
@@ -48,12 +48,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What a part brought. `resume_at` (aware): when to go on with it in this minute; None when it is done."""
+    """What a part brought. `resume_at` (aware): when to go on in this minute with `rest`, the part that is still to be
+    read; None when it is done."""
 
     stored: int = 0
     failed: int = 0
     overrun: int = 0
     resume_at: datetime | None = None
+    rest: Part | None = None
 
 
 def is_running() -> bool:
@@ -79,7 +81,8 @@ def collect_minute(now: datetime, send: Callable[[Part], None]) -> list[Part]:
             parts.extend(_parts(chosen.name, market, names, minute))
             expected += len(names) + len(left_out)
             unplanned += len(left_out)
-    _open_minute(minute, now, expected, unplanned)
+    if expected:
+        _open_minute(minute, now, expected, unplanned)
     parts.sort(key=lambda part: part.index)  # markets in turn, so that one that hangs does not keep the other waiting
     for part in parts:
         send(part)
@@ -145,7 +148,7 @@ def collect_part(part: Part) -> PartResult:
         return PartResult()
     if state is State.BUSY:
         again = now + timedelta(seconds=LIFETIME)
-        return PartResult(resume_at=again if again < deadline else None)
+        return PartResult(resume_at=again, rest=part) if again < deadline else PartResult()
     result = _read_and_store(part, lease, deadline, end)
     if result.resume_at is None:
         lease.finish()
@@ -162,8 +165,8 @@ def _read_and_store(part: Part, lease: Lease, deadline: datetime, end: datetime)
     for reading in poll.readings():
         if reading is None:
             lease.renew()
-        elif reading.postponed:
-            postponed.append(reading)
+        elif reading.postponed or reading.cause == UNAVAILABLE:
+            postponed.append(reading)  # the exchange may be found to be down, and then all of these are tried again
         else:
             if reading.cause == REFUSED:
                 refusals.note(part.exchange, part.market, reading.target.name)
@@ -172,11 +175,15 @@ def _read_and_store(part: Part, lease: Lease, deadline: datetime, end: datetime)
             batch.flush()
     resume_at = poll.resume_at if postponed and poll.resume_at and poll.resume_at < deadline else None
     for reading in postponed:
-        batch.add(reading, last_try=resume_at is None)
+        if resume_at is None:
+            batch.add(reading)
+        else:
+            batch.count(reading)
     for event in poll.events:
         batch.event(event)
     batch.flush()
-    return PartResult(batch.stored, batch.failed, batch.overrun, resume_at)
+    rest = replace(part, names=tuple(reading.target.name for reading in postponed)) if resume_at else None
+    return PartResult(batch.stored, batch.failed, batch.overrun, resume_at, rest)
 
 
 def _targets(chosen: Venue, part: Part, batch: Batch) -> list[Target]:

@@ -28,8 +28,8 @@ def send(part: Part, eta: datetime | None = None) -> None:
 def collect_books(exchange: str, market: str, names: list[str], minute: str, index: int) -> None:
     part = Part(exchange, market, tuple(names), datetime.fromisoformat(minute), index)
     result = services.collect_part(part)
-    if result.resume_at is not None:
-        send(part, eta=result.resume_at)
+    if result.rest is not None:
+        send(result.rest, eta=result.resume_at)
 
 
 @shared_task(name="collector.record_metrics", time_limit=50)

@@ -1,0 +1,44 @@
+"""What the collector's tests share: a simulated exchange, an empty Redis, and a process that knows nothing yet."""
+
+import pytest
+
+from tests.collector.simulated import NAMES, Simulator
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory):
+    running = Simulator(tmp_path_factory.mktemp("simulator"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def forgetful():
+    """The process has met no exchange and no budget before, and forgets them after."""
+    from collector import limits, venues
+
+    for cached in (limits.budget, venues.venue):
+        cached.cache_clear()
+    yield
+    for cached in (limits.budget, venues.venue):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def exchange(simulator, settings, forgetful, empty_redis):
+    """The simulated exchange without faults, that the settings point to."""
+    simulator.reset()
+    settings.VENUE_URLS = {"binance": {market: {"rest": simulator.url, "ws": ""} for market in ("SPOT", "FUTURES")}}
+    settings.SYMBOLS = ",".join(NAMES)
+    yield simulator
+    simulator.reset()
+
+
+@pytest.fixture
+def registry(exchange, db):
+    """The registry as the exchange fills it; NAMES are collected on both markets."""
+    from collector.services import sync_registry
+
+    sync_registry()
+    exchange.control("DELETE", "/counters")
+    return exchange

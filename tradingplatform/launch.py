@@ -43,8 +43,15 @@ def _checked(result: int, call: str) -> None:
         raise OSError(number, f"{call}: {os.strerror(number)}")
 
 
-def _become(libc: ctypes.CDLL, identity: Identity) -> None:
+def die_with_parent(death_signal: int) -> None:
+    """End this process by `death_signal` when the thread that has made it dies. Raises OSError where that fails."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _checked(libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0), "prctl")
+
+
+def _become(identity: Identity) -> None:
     if identity.kind == "namespace":
+        libc = ctypes.CDLL(None, use_errno=True)
         uid, gid = os.geteuid(), os.getegid()
         _checked(libc.unshare(CLONE_NEWUSER), "unshare")
         for name, line in (
@@ -64,14 +71,13 @@ def main(arguments: list[str]) -> None:
     """Arguments: parent's pid, death signal, identity's kind, uid, gid, program and its arguments."""
     parent, death_signal, uid, gid = (int(arguments[index]) for index in (0, 1, 3, 4))
     kind, argv = arguments[2], arguments[5:]
-    libc = ctypes.CDLL(None, use_errno=True)
     try:
-        _become(libc, Identity(kind, uid, gid))  # type: ignore[arg-type]
+        _become(Identity(kind, uid, gid))  # type: ignore[arg-type]
     except OSError as error:
         sys.stderr.write(f"cannot run {argv[0]} as {kind} {uid}: {error}\n")
         sys.exit(REFUSED)
     # Last, because a change of user or namespace clears it.
-    _checked(libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "prctl")
+    die_with_parent(death_signal)
     if os.getppid() != parent:  # the parent died before prctl could tell
         os.kill(os.getpid(), signal.SIGKILL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and what is ignored stays so

@@ -1,0 +1,125 @@
+"""What health calls healthy, and the figures for Prometheus; asked in one process with everything at hand."""
+
+import os
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector import heartbeat, services
+from collector.models import CollectionMinute
+
+
+@pytest.fixture
+def platform(db, empty_redis, now):
+    """A platform at work: both processes alive, and the minute before this one stored."""
+
+    def beat(*names):
+        for name in names:
+            heartbeat.write(name, {})
+            heartbeat.task_done(os.getpid())
+
+    def minute(age, **figures):
+        begun = now.replace(second=0, microsecond=0) - age
+        stored = {"expected": 20, "stored": 19, "failed": 1, "requests": 25, "rows": 190, "network_seconds": 1.5}
+        CollectionMinute.objects.create(
+            minute=begun, started_at=begun, finished_at=begun + timedelta(seconds=4), **(stored | figures)
+        )
+
+    beat.minute = minute
+    return beat
+
+
+def health(client):
+    answer = client.get("/api/v1/health")
+    return answer.status_code, answer.json()
+
+
+def test_the_contracts_fields(client, platform):
+    status, body = health(client)
+    assert list(body) == ["success", "status", "timestamp", "uptime", "components", "storage"]
+    assert list(body["components"]) == ["database", "redis", "websockets", "collector", "worker", "beat"]
+    assert body["components"]["websockets"] == {"status": "healthy", "active": 0, "clients": 0}
+    assert list(body["components"]["collector"]) == ["status", "lastMinute", "lagSeconds", "symbols"]
+    assert body["storage"] in {"timescaledb", "postgresql"}
+    assert body["uptime"] > 0
+    assert status == 200
+
+
+def test_nothing_is_healthy_before_the_first_minute(client, platform):
+    platform("worker", "beat")
+    status, body = health(client)
+    assert (status, body["status"]) == (200, "degraded")
+    assert body["components"]["collector"]["lastMinute"] is None
+
+
+def test_healthy_is_a_stored_minute_and_every_process(client, platform, now):
+    platform("worker", "beat")
+    platform.minute(timedelta(minutes=1))
+    status, body = health(client)
+    assert (status, body["status"], body["success"]) == (200, "healthy", True)
+    minute = int((now.replace(second=0, microsecond=0) - timedelta(minutes=1)).timestamp() * 1000)
+    assert body["components"]["collector"]["lastMinute"] == minute
+    assert 60 <= body["components"]["collector"]["lagSeconds"] <= 130
+
+
+@pytest.mark.parametrize("alive", [(), ("worker",), ("beat",)])
+def test_a_process_that_died_degrades(client, platform, alive):
+    platform(*alive)
+    platform.minute(timedelta(minutes=1))
+    status, body = health(client)
+    assert (status, body["status"]) == (200, "degraded")
+    for name in ("worker", "beat"):
+        assert body["components"][name]["status"] == ("healthy" if name in alive else "unhealthy")
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=4), timedelta(hours=2)])
+def test_an_old_minute_degrades(client, platform, age):
+    platform("worker", "beat")
+    platform.minute(age)
+    assert health(client)[1]["status"] == "degraded"
+
+
+def test_stopped_on_purpose_is_healthy(client, platform):
+    platform("worker", "beat")
+    platform.minute(timedelta(hours=2))
+    services.stop("somebody")
+    _, body = health(client)
+    assert (body["status"], body["components"]["collector"]["status"]) == ("healthy", "stopped")
+
+
+def figures(client):
+    answer = client.get("/metrics")
+    assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
+    families = text_string_to_metric_families(answer.content.decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {(s.name, *(v for k, v in s.labels.items() if k not in {"host", "pid"})): s.value for s in samples}
+
+
+def test_figures_of_the_newest_minute_and_of_every_process(client, platform):
+    platform("worker", "beat")
+    platform.minute(timedelta(minutes=1))
+    found = figures(client)
+    assert found["trading_up", "database"] == found["trading_up", "worker"] == 1
+    assert found["trading_minute_books", "stored"] == 19
+    assert found["trading_minute_books", "failed"] == 1
+    assert found["trading_minute_rows",] == 190
+    assert found["trading_minute_seconds",] == 4
+    assert found["trading_minute_stage_seconds", "network"] == 1.5
+    assert 60 <= found["trading_book_age_seconds",] <= 130
+    assert found["trading_request_weight_limit", "SPOT"] > 0
+    processes = {key[1] for key in found if key[0] == "trading_process_memory_bytes"}
+    assert processes == {"worker", "beat"}
+    assert all(value > 0 for key, value in found.items() if key[0] == "trading_process_memory_bytes")
+
+
+def test_figures_of_a_platform_that_never_ran(client, platform):
+    found = figures(client)
+    assert (found["trading_up", "collector"], found["trading_collector_running",]) == (0, 1)
+    assert not any(key[0].startswith("trading_minute") for key in found)
+
+
+def test_statistics_of_the_newest_cycle(client, platform, now):
+    platform.minute(timedelta(minutes=1))
+    cycle = client.get("/api/v1/collector").json()["stats"]["lastCycle"]
+    assert cycle == {"seconds": 4, "symbols": 19, "failed": 1, "partial": True}

@@ -70,12 +70,12 @@ if tonumber(ARGV[1]) > tonumber(redis.call('HGET', KEYS[1], 'used') or '0') then
     redis.call('PEXPIRE', KEYS[1], 180000)
 end
 """
-# KEYS: end of the halt. ARGV: until, now. Gives 1 when there was no halt before: the first to tell of it.
+# KEYS: end of the halt. ARGV: until, now. Gives 1 when there was no halt before, and the end that now holds.
 HALT = """
 local before = tonumber(redis.call('GET', KEYS[1]) or '0')
 if tonumber(ARGV[1]) > before then redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[1]) end
-if before > tonumber(ARGV[2]) then return 0 end
-return 1
+local first = before <= tonumber(ARGV[2]) and 1 or 0
+return {first, math.max(before, tonumber(ARGV[1]))}
 """
 
 
@@ -151,7 +151,10 @@ class WeightBudget:
             first = self._halt_ms <= now
             self._halt_ms = max(self._halt_ms, until_ms)
         answer = self._run(HALT, [f"{self._prefix}:halt"], [math.ceil(until_ms), math.floor(now)])
-        first = first if answer is None else bool(answer)
+        if answer is not None:
+            first = bool(answer[0])
+            with self._lock:
+                self._halt_ms = max(self._halt_ms, answer[1])
         return datetime.fromtimestamp(self._halt_ms / 1000, UTC), first
 
     def announce(self, weight: int) -> None:
@@ -190,11 +193,11 @@ class WeightBudget:
         if self._away():
             return None
         try:
-            answer: list[int] = broker_redis().eval(script, len(keys), *keys, *arguments)
+            answer: list[int] | None = broker_redis().eval(script, len(keys), *keys, *arguments)
         except RedisError as error:
             self._lost(error)
             return None
-        return [] if answer is None else answer
+        return answer or []
 
     def _lost(self, error: RedisError) -> None:
         self._redis_after = monotonic() + WITHOUT_REDIS

@@ -138,7 +138,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "collect-minute": {"task": "collector.collect_minute", "schedule": crontab(), "options": {"expires": 50}},
-    "record-metrics": {"task": "collector.record_metrics", "schedule": crontab(), "options": {"expires": 50}},
+    # Late enough for the last books of the minute before to be stored.
+    "record-metrics": {
+        "task": "collector.record_metrics",
+        "schedule": crontab(),
+        "options": {"countdown": 15, "expires": 50},
+    },
     "sync-symbols": {"task": "collector.sync_symbols", "schedule": crontab(minute="17"), "options": {"expires": 3000}},
     "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
 }

@@ -85,7 +85,7 @@ def klines(context: Context, default: int, most: int) -> bytes:
 def ticker_24hr(context: Context, listing: Listing, full: bool = True) -> dict[str, Any]:
     """The last 24 hours; spot's full form also tells the best prices."""
     market = context.exchange.market
-    day, before = market.rolling_day(listing, context.now)
+    day, before = market.rolling_day(listing, listing.trades_until(context.now))
     change = day.close - day.open
     unit = 10 ** (listing.quote_decimals - listing.lot_decimals)
     average = day.quote_volume / day.volume / unit / listing.tick

@@ -68,9 +68,8 @@ async def _handle(request: web.Request) -> web.StreamResponse:
     weight = endpoint.weight(request.query)
     verdict = exchange.limits.charge(market, client, weight, now)
     exchange.counters.weight[market] += weight
-    faults = list(exchange.faults.meet(market, request.path, request.query.get("symbol"), exchange.machine_time()))
     try:
-        response = await _answer(request, exchange, (market, endpoint), now, verdict, faults)
+        response = await _answer(request, exchange, (market, endpoint), now, verdict)
     except _Stop as stop:
         response = stop.response
     except ApiError as error:
@@ -87,11 +86,11 @@ async def _answer(
     target: tuple[Market, Endpoint],
     now: int,
     verdict: Verdict,
-    faults: list[Fault],
 ) -> web.Response:
     market, endpoint = target
     if verdict.status != 200:
         return _refused(exchange, market, request.remote or "", verdict)
+    faults = list(exchange.faults.meet(market, request.path, request.query.get("symbol"), exchange.machine_time()))
     for fault in faults:
         await _interfere(request, exchange, market, fault, now)
     parameters = Parameters(market, request.query)
@@ -102,7 +101,7 @@ async def _answer(
         if fault.kind == "truncate":
             return await _truncated(request, body, verdict.used)
         if fault.kind == "malformed":
-            body = body[: len(body) // 2] + b"}]," + body[len(body) // 2 :]
+            body = body[:-1] + b"?"
     return _json(body)
 
 

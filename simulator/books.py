@@ -107,7 +107,7 @@ def layers(listing: Listing) -> tuple[Layer, ...]:
     spacing = _spacing(listing)
     width = max(1, round(spacing * 0.92))
     filled = min(0.92, max(0.3, width / spacing)) if spacing > 1 else 0.92
-    thin = listing.rank > 80 and listing.rank % 9 == 0  # a few books are short
+    thin = listing.rank > 60 and listing.rank % 7 == 0  # a few books are short
     near_levels = 40.0 if thin else max(150.0, 6600 / listing.rank**0.72)
     widest = 0.05 if listing.volatility < 0.001 else 0.75  # nobody bids for half a stable coin
     near = int(min(near_levels * max(1.0, spacing), price * widest / 2))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
+from math import ceil
 
 import numpy as np
 
@@ -113,7 +114,8 @@ def _slice(listing: Listing, seed: int, whole: Candle, begin: int, end: int) -> 
     at = minute(listing, seed, whole.open_time // MINUTE)
     prices = path(at, np.arange(begin, end))
     before, after = elapsed(at.bits, np.array([begin, end])).tolist()
-    sums = [int(getattr(whole, name) * after) - int(getattr(whole, name) * before) for name in _SUMS]
+    # Rounded up: a minute that has just opened has traded already.
+    sums = [ceil(getattr(whole, name) * after) - ceil(getattr(whole, name) * before) for name in _SUMS]
     ends = (int(prices[0]), int(prices.max()), int(prices.min()), int(prices[-1]))
     return Candle(whole.open_time + begin * STEP, whole.open_time + end * STEP - 1, *ends, *sums)
 
@@ -164,7 +166,7 @@ def candles(
 
     Without `start` the newest ones. Candles from before the listing or after its end do not exist.
     """
-    until = min(now, listing.closed_at - 1) if listing.closed_at else now
+    until = listing.trades_until(now)
     last = number_at(interval, until if end is None else min(end, until))
     earliest = -(-listing.onboard // DAY) * DAY
     first = number_at(interval, earliest - 1) + 1

@@ -15,6 +15,7 @@ Kind = Literal[
     "crossed", "empty_side", "skew",
 ]  # fmt: skip
 BOOK_KINDS = {"crossed", "empty_side"}
+_ADDED = {"slow", *BOOK_KINDS}  # kinds that leave room for another one in the same answer
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -105,7 +106,7 @@ class Faults:
         return len(gone)
 
     def meet(self, market: Market, path: str, symbol: str | None, now: int) -> Iterator[Fault]:
-        """The faults that this request meets, in the order in which they were asked for."""
+        """The faults that this request meets, in the order of asking, up to one that decides its answer."""
         if not self._active:
             return
         for fault in self.active(now):
@@ -119,6 +120,8 @@ class Faults:
                 if fault.count == 0:
                     del self._active[fault.id]
             yield fault
+            if fault.kind not in _ADDED:
+                return
 
     def skew(self, market: Market, now: int) -> int:
         """How far the market's clock is off (ms)."""

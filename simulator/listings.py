@@ -70,6 +70,10 @@ class Listing:
     def lot(self) -> float:
         return 1 / 10.0**self.lot_decimals
 
+    def trades_until(self, now: int) -> int:
+        """The last moment (ms) of trading that is known at `now`."""
+        return min(now, self.closed_at - 1) if self.closed_at else now
+
     @property
     def quote_decimals(self) -> int:
         """Decimals of quote volumes: a month of the busiest symbol still fits 64 bits."""

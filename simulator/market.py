@@ -67,8 +67,7 @@ class SimulatedMarket:
 
     def last_price(self, listing: Listing, time: int) -> int:
         """In ticks; after the symbol's end its last one."""
-        time = min(time, listing.closed_at - 1) if listing.closed_at else time
-        return prices.price_at(listing, self.seed, time // prices.STEP)
+        return prices.price_at(listing, self.seed, listing.trades_until(time) // prices.STEP)
 
     def candles(
         self, listing: Listing, interval: str, now: int, limit: int, start: int | None = None, end: int | None = None

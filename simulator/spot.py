@@ -63,6 +63,11 @@ def exchange_info(context: Context) -> bytes:
     one, some = context.parameters.symbol(), context.parameters.symbols()
     names = [one] if one is not None else some
     found = context.exchange.listings("spot") if names is None else [context.named(name) for name in names]
+    status = context.parameters.text("symbolStatus")
+    if status is not None:
+        if names is not None:
+            raise errors.bad_combination()
+        found = [listing for listing in found if listing.status == status]
     return msgspec.json.encode({
         "timezone": "UTC", "serverTime": context.now,
         "rateLimits": _rate_limits(context.exchange.limits.rules["spot"].weight),
@@ -87,11 +92,7 @@ def _many(context: Context, figures: Callable[[Listing], dict[str, Any]]) -> byt
         return msgspec.json.encode(figures(context.named(one)))
     if some is not None:
         return msgspec.json.encode([figures(context.named(name)) for name in some])
-    return msgspec.json.encode([figures(listing) for listing in context.exchange.listings("spot") if _trades(listing)])
-
-
-def _trades(listing: Listing) -> bool:
-    return listing.status == "TRADING"
+    return msgspec.json.encode([figures(listing) for listing in context.exchange.listings("spot")])
 
 
 def ticker_24hr(context: Context) -> bytes:

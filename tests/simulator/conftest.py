@@ -1,0 +1,88 @@
+"""A simulator in a process of its own, on a free loopback port."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+
+
+class Server:
+    """A running simulator and a client of it."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.session = requests.Session()
+
+    def get(self, path: str, timeout: float = 10, **params: Any) -> requests.Response:
+        return self.session.get(self.url + path, params=params, timeout=timeout)
+
+    def fault(self, **fault: Any) -> dict[str, Any]:
+        answer = self.session.post(f"{self.url}/control/faults", json=fault, timeout=10)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def limits(self, **limits: Any) -> None:
+        answer = self.session.post(f"{self.url}/control/limits", json=limits, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+    def control(self) -> dict[str, Any]:
+        return self.get("/control").json()
+
+    def reset(self) -> None:
+        for path in ("faults", "limits", "counters"):
+            assert self.session.delete(f"{self.url}/control/{path}", timeout=10).status_code == 200
+        for market, weight in (("spot", 6000), ("futures", 2400)):
+            self.limits(market=market, weight=weight, enforced=True, tolerance=20, ban_seconds=120)
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Server]:
+    port_file = folder / "port"
+    port_file.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "simulator", "--port-file", str(port_file), *arguments],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        while not port_file.exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "the simulator does not start"
+            time.sleep(0.02)
+        server = Server(process, int(port_file.read_text()))
+        with server.session:
+            yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("simulator")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """The same process for all tests, with nothing left of the tests before."""
+    shared_server.reset()
+    return shared_server
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Any]:
+    """Starts a simulator with arguments of its own, as a context manager."""
+    return lambda *arguments: running(tmp_path, *arguments)

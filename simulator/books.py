@@ -94,9 +94,9 @@ def _round_ticks(ticks: float) -> int:
 def _spacing(listing: Listing) -> float:
     """Ticks between levels near the price: 1000 levels of the busiest books reach about 0.3 %."""
     if listing.base == "BTC":
-        percent = 0.00031 if listing.market == "spot" else 0.00028
+        percent = 0.00029 if listing.market == "spot" else 0.00026
     else:
-        percent = (0.0011 if listing.market == "spot" else 0.0006) * (listing.rank / 2) ** 0.9
+        percent = (0.00105 if listing.market == "spot" else 0.0006) * (listing.rank / 2) ** 0.9
     return listing.price * percent / 100 / listing.tick
 
 
@@ -105,7 +105,7 @@ def layers(listing: Listing) -> tuple[Layer, ...]:
     """The layers that a listing's book is made of, by its price, tick and rank."""
     price = listing.price / listing.tick
     spacing = _spacing(listing)
-    width = max(1, round(spacing * 0.92))
+    width = max(1, int(spacing * 0.92))
     filled = min(0.92, max(0.3, width / spacing)) if spacing > 1 else 0.92
     thin = listing.rank > 60 and listing.rank % 7 == 0  # a few books are short
     near_levels = 40.0 if thin else max(150.0, 6600 / listing.rank**0.72)

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
+from django.db import connection
 from django.db.models import F
 from redis import RedisError
 
 from collector.heartbeat import ProcessBeat, processes
 from collector.limits import usage
-from collector.models import CollectionMinute, RunState, VenueLimit
+from collector.models import CollectionMinute, RunChange, RunState, VenueLimit
 from collector.venues import venue
 from markets.models import Market, Symbol
 
@@ -19,6 +21,15 @@ HEALTHY_FOR = timedelta(seconds=150)
 DEGRADED_FOR = timedelta(minutes=10)
 IDLE_FOR = timedelta(seconds=150)  # a worker or beat that does nothing for so long is not at work
 EXCHANGE = "binance"
+Period = tuple[datetime, datetime]
+
+WORKING_PERIODS = """
+    WITH numbered AS (
+        SELECT minute, minute - row_number() OVER (ORDER BY minute) * INTERVAL '1 minute' AS period
+        FROM collector_minutes WHERE stored > 0
+    )
+    SELECT min(minute), max(minute) + INTERVAL '1 minute' FROM numbered GROUP BY period ORDER BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +137,16 @@ def weight(market: str) -> WeightUse:
         field = "weight_spot" if market == Market.SPOT else "weight_futures"
         used, until = getattr(newest, field, 0), None
     return WeightUse(used, limit, until)
+
+
+def working_periods() -> list[Period]:
+    """When anything at all was collected, oldest first, ends not included."""
+    with connection.cursor() as cursor:
+        cursor.execute(WORKING_PERIODS)
+        return cursor.fetchall()
+
+
+def stopped_periods(now: datetime) -> list[Period]:
+    """When collection was switched off, oldest first, ends not included; one that lasts ends at `now`."""
+    changes = RunChange.objects.order_by("at", "pk").values_list("at", "running")
+    return [(at, end) for (at, running), (end, _) in pairwise([*changes, (now, True)]) if not running]

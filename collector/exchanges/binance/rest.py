@@ -7,7 +7,7 @@ from time import monotonic
 
 import requests
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from collector.exchanges.base import Answer, DepthTier, Listings, RawBook, Unavailable
 from collector.exchanges.binance import parse, urls
@@ -89,7 +89,8 @@ class BinanceRest:
         session = self._session(market)
         with session.get(url, params=parameters, timeout=timeouts, stream=True, allow_redirects=False) as response:
             parts, size = [], 0
-            for part in response.iter_content(CHUNK):
+            # read1 gives what is there: a whole chunk of an answer that trickles could take minutes.
+            while part := response.raw.read1(CHUNK, decode_content=True):
                 size += len(part)
                 if size > LARGEST_BODY or monotonic() > deadline:
                     raise requests.Timeout("the answer is too long" if size > LARGEST_BODY else "the answer is slow")
@@ -117,6 +118,6 @@ def _was_closed(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, requests.ConnectTimeout):
         return "timeout: no connection in time"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | TimeoutError | ReadTimeoutError):
         return "timeout: no answer in time"
     return f"{type(error).__name__}: {error}"[:300]

@@ -94,9 +94,9 @@ def _round_ticks(ticks: float) -> int:
 def _spacing(listing: Listing) -> float:
     """Ticks between levels near the price: 1000 levels of the busiest books reach about 0.3 %."""
     if listing.base == "BTC":
-        percent = 0.00029 if listing.market == "spot" else 0.00026
+        percent = 0.0003
     else:
-        percent = (0.00105 if listing.market == "spot" else 0.0006) * (listing.rank / 2) ** 0.9
+        percent = (0.00115 if listing.market == "spot" else 0.0006) * (listing.rank / 2) ** 0.9
     return listing.price * percent / 100 / listing.tick
 
 

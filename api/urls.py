@@ -2,11 +2,13 @@
 
 from django.urls import include, path, re_path
 
+from api.views.analytics import HistoryView, StatsView
 from api.views.base import UnknownAddress
 from api.views.books import BookView, DepthView
 from api.views.chart import ChartView
 from api.views.collector import CollectorSymbolsView, CollectorView
 from api.views.documentation import DocsView, SchemaView
+from api.views.export import ExportView
 from api.views.health import HealthView
 from api.views.snapshots import SnapshotsView
 from api.views.symbols import SymbolsView
@@ -19,9 +21,12 @@ resources = [
     path("binance/futures", BookView.as_view(market=Market.FUTURES)),
     path("binance/depth", DepthView.as_view()),
     path("chart-data", ChartView.as_view()),
+    path("export", ExportView.as_view()),
     path("snapshots", SnapshotsView.as_view()),
     path("collector", CollectorView.as_view()),
     path("collector/symbols", CollectorSymbolsView.as_view()),
+    path("analytics/history", HistoryView.as_view()),
+    path("analytics/stats", StatsView.as_view()),
     path("schema", SchemaView.as_view()),
     path("docs", DocsView.as_view()),
 ]

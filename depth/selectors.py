@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -29,6 +30,26 @@ AGGREGATED_SERIES = """
     WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
       AND timestamp >= %(start)s AND timestamp < %(end)s
     GROUP BY bucket ORDER BY bucket
+"""
+HISTORY = """
+    SELECT date_trunc(%(unit)s, timestamp, 'UTC') AS bucket, count(*),
+           avg(bid_volume), min(bid_volume), max(bid_volume), avg(ask_volume), min(ask_volume), max(ask_volume),
+           avg(bid_volume_usd), min(bid_volume_usd), max(bid_volume_usd),
+           avg(ask_volume_usd), min(ask_volume_usd), max(ask_volume_usd),
+           bool_and(bid_complete), bool_and(ask_complete)
+    FROM snapshots
+    WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
+      AND timestamp >= %(start)s AND timestamp < %(end)s
+    GROUP BY bucket ORDER BY bucket
+"""
+STORED_PERIODS = """
+    WITH minutes AS (
+        SELECT timestamp AS minute, count(*) AS rows FROM snapshots
+        WHERE symbol = %s AND market_type = %s GROUP BY timestamp
+    ), numbered AS (
+        SELECT minute, rows, minute - row_number() OVER (ORDER BY minute) * INTERVAL '1 minute' AS period FROM minutes
+    )
+    SELECT min(minute), max(minute) + INTERVAL '1 minute', sum(rows)::bigint FROM numbered GROUP BY period ORDER BY 1
 """
 
 
@@ -69,6 +90,38 @@ class SeriesPoint:
     bid_complete: bool
     ask_complete: bool
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What one figure did in a bucket: mean, least and most over its minutes."""
+
+    mean: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBucket:
+    """An hour or a day of one band, from `time` on; complete means that every one of its `count` minutes was."""
+
+    time: datetime
+    count: int
+    bid_volume: Spread
+    ask_volume: Spread
+    bid_value: Spread
+    ask_value: Spread
+    bid_complete: bool
+    ask_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPeriod:
+    """Minutes without a hole between them, `end` not included, and how many rows they hold."""
+
+    start: datetime
+    end: datetime
+    rows: int
 
 
 def latest(symbol: str, market: str) -> LatestBook | None:
@@ -135,6 +188,29 @@ def series(
             unit = {"1h": "hour", "1d": "day"}[interval]
             cursor.execute(AGGREGATED_SERIES, {**key, "unit": unit, "start": first, "end": last})
         return [SeriesPoint(*row) for row in cursor.fetchall()]
+
+
+def history(
+    symbol: str, market: str, band: Decimal, start: datetime, end: datetime, interval: str
+) -> list[HistoryBucket]:
+    """The whole buckets of `1h` or `1d` that hold `start` to `end` (aware UTC), oldest first; empty ones are absent."""
+    first, last = bucket_of(start, interval), bucket_of(end, interval) + INTERVALS[interval]
+    key = {"symbol": symbol, "market": market, "band": band, "unit": {"1h": "hour", "1d": "day"}[interval]}
+    with connection.cursor() as cursor:
+        cursor.execute(HISTORY, {**key, "start": first, "end": last})
+        return [_bucket(row) for row in cursor.fetchall()]
+
+
+def _bucket(row: tuple[Any, ...]) -> HistoryBucket:
+    bid_volume, ask_volume, bid_value, ask_value = (Spread(*row[at : at + 3]) for at in (2, 5, 8, 11))
+    return HistoryBucket(row[0], row[1], bid_volume, ask_volume, bid_value, ask_value, row[14], row[15])
+
+
+def stored_periods(symbol: str, market: str) -> list[StoredPeriod]:
+    """What is stored of a symbol on a market, oldest first: one period a stretch of minutes without a hole."""
+    with connection.cursor() as cursor:
+        cursor.execute(STORED_PERIODS, [symbol, market])
+        return [StoredPeriod(*row) for row in cursor.fetchall()]
 
 
 def rows(

@@ -16,7 +16,6 @@ from api.times import parse_moment
 from markets.models import Market
 
 BANDS: tuple[Decimal, ...] = settings.DEPTH_BANDS
-DEFAULT_RANGE = timedelta(hours=1)
 _NUMBER = re.compile(r"\d{1,6}(\.\d{0,12})?|\.\d{1,12}", re.ASCII)
 
 
@@ -144,17 +143,19 @@ class MarketQuery(SymbolQuery):
 
 
 class RangeQuery(MarketQuery):
-    """A symbol on a market between two moments, both included; by default the last hour before the second."""
+    """A symbol on a market between two moments, both included; by default `default_range` before the second."""
 
+    default_range = timedelta(hours=1)
     to = MomentField(required=False, help_text="End, included; now when it is not given. Forms as for `from`.")
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        text = "Beginning, included: epoch seconds (below 10^11), epoch milliseconds or ISO 8601; an hour before `to`."
+        length = "a day" if self.default_range.days else "an hour"
+        text = f"Beginning, included: epoch seconds (below 10^11), milliseconds or ISO 8601; else {length} before `to`."
         return {**super().get_fields(), "from": MomentField(required=False, help_text=text)}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs["end"] = attrs.get("to") or timezone.now()
-        attrs["start"] = attrs.get("from") or attrs["end"] - DEFAULT_RANGE
+        attrs["start"] = attrs.get("from") or attrs["end"] - self.default_range
         if attrs["start"] > attrs["end"]:
             raise serializers.ValidationError({"from": "must not be after to"})
         return attrs

@@ -47,10 +47,15 @@ class ChartView(ApiView):
 def fitting_interval(start: datetime, end: datetime, now: datetime) -> str:
     """The interval that the range comes in. Raises ApiError when even that makes too many points."""
     interval = choose_interval(start, end, now)
+    check_length(start, end, interval)
+    return interval
+
+
+def check_length(start: datetime, end: datetime, interval: str) -> None:
+    """Raises ApiError when the range holds more points than an answer may."""
     if end - start > INTERVALS[interval] * MOST_POINTS:
         message = f"The range holds more than {MOST_POINTS} points of {interval}; ask for a shorter one"
         raise ApiError(400, "range_too_long", message, "from")
-    return interval
 
 
 def _bid(point: SeriesPoint) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from markets.models import Symbol
 RESPONSES: dict[Any, Any] = {
     (200, "text/csv"): OpenApiTypes.STR,
     (200, "application/json"): ExportAnswer,
-    **{code: OpenApiResponse(Error, MEANINGS[code]) for code in sorted({400, 404, *ALWAYS} - {406})},
+    **{code: OpenApiResponse(Error, MEANINGS[code]) for code in sorted({400, 404, *ALWAYS})},
 }
 
 

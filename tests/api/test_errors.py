@@ -14,7 +14,7 @@ from api.middleware import RequestIdFilter
 
 SHAPE = ["success", "error", "code", "field", "requestId", "timestamp"]
 RESOURCES = ["health", "symbols", "binance/spot", "binance/futures", "binance/depth", "chart-data", "snapshots"]
-RESOURCES += ["collector", "collector/symbols", "schema", "docs"]
+RESOURCES += ["collector", "collector/symbols", "schema", "docs", "analytics/history", "analytics/stats", "export"]
 GARBAGE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

@@ -11,5 +11,6 @@ urlpatterns = [
     path("", include("depth.urls")),
 ]
 
+handler400 = "api.exceptions.bad_request"
 handler404 = "api.exceptions.not_found"
 handler500 = "api.exceptions.server_error"

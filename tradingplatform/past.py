@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing import get_context
 
-import django
-
 from collector.models import PastLoad
 from depth.selectors import stored_symbols
 from depth.services import CollectedBook, minute_of, store_books
@@ -18,6 +16,7 @@ from depth.volumes import Book, Side
 from markets.models import Market
 from markets.selectors import collected_symbols
 from simulator.market import book_at, market_of
+from tradingplatform.pool import begin
 
 HOURS = 48
 BLOCK_MINUTES = 5
@@ -72,7 +71,7 @@ def wait_for_plan(patience: float = 120.0) -> list[Series]:
 def _run(blocks: Sequence[datetime], series: list[Series], processes: int) -> Iterator[int]:
     """Books stored of each block as it is done; few are in flight, so that the newest come first."""
     waiting = iter(blocks)
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=django.setup) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=begin) as pool:
         running: set[Future[int]] = {
             pool.submit(store_block, start, series) for start in islice(waiting, processes * 2)
         }

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from tradingplatform.past import load
 
@@ -18,7 +19,10 @@ class Command(BaseCommand):
         if not settings.SIMULATED_MARKET:
             raise CommandError("only the simulated market has a past that can be made")
         begun, self.shown = time.monotonic(), -1
-        added = load(self.report)
+        try:
+            added = load(self.report)
+        except (OperationalError, TimeoutError) as error:
+            raise CommandError(f"stopped, and will go on from there: {str(error).splitlines()[0]}") from None
         if added:
             self.stdout.write(f"48 hours of history: {added:,} books in {time.monotonic() - begun:.0f} s")
 

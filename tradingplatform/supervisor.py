@@ -11,15 +11,17 @@ import http.client
 import json
 import os
 import random
+import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tradingplatform import embedded, env
+from tradingplatform import aftermath, embedded, env
 from tradingplatform.processes import (
     APPLICATION,
     EXCHANGE,
@@ -31,7 +33,9 @@ from tradingplatform.processes import (
     Supervisor,
 )
 
-MARK = "PLATFORM_SUPERVISOR"  # in the environment of every process of ours: the DATA_DIR that it belongs to
+# In the environment of every process of ours but PostgreSQL's, which ends by itself and shall not be hurried.
+MARK = "PLATFORM_SUPERVISOR"  # the DATA_DIR that it belongs to
+RUN = "PLATFORM_RUN"  # the one run that it belongs to
 WORKER_PROCESSES = 4
 PRIVATE_PORTS = range(20_000, 32_000)  # below those that outgoing connections take
 
@@ -45,6 +49,7 @@ class Plan:
     simulator_port: int | None
     decided: dict[str, str]
     administrator: tuple[str, str]
+    marks: dict[str, str]
 
 
 def decide(mode: str, configuration: env.Environment, given: dict[str, str], password: str) -> Plan:
@@ -65,16 +70,13 @@ def decide(mode: str, configuration: env.Environment, given: dict[str, str], pas
         for market in ("SPOT", "FUTURES"):
             if simulator_port is not None:
                 decided[f"BINANCE_{market}_{variable}"] = f"{scheme}://127.0.0.1:{simulator_port}"
-    return Plan(configuration, home, simulator_port, decided, (given.get("ADMIN_USER", "admin"), password))
+    marks = {MARK: str(configuration.data_dir), RUN: secrets.token_hex(8)}
+    return Plan(configuration, home, simulator_port, decided, (given.get("ADMIN_USER", "admin"), password), marks)
 
 
 def programs(plan: Plan) -> list[Program]:
     """Every program of a plan in the order of start."""
-    shared = plan.decided | {
-        "DATA_DIR": str(plan.configuration.data_dir),
-        MARK: str(plan.configuration.data_dir),
-        "PYTHONUNBUFFERED": "1",
-    }
+    shared = plan.decided | plan.marks | {"DATA_DIR": str(plan.configuration.data_dir), "PYTHONUNBUFFERED": "1"}
     user, password = plan.administrator
     prepare = shared | {"ADMIN_USER": user, "ADMIN_PASSWORD": password}
     host, port = plan.configuration.host, plan.configuration.port
@@ -117,11 +119,10 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 def servers(plan: Plan) -> Iterator[Program]:
     """The embedded servers that the configuration leaves to us."""
-    mark = {MARK: str(plan.configuration.data_dir)}
     if not plan.configuration.database_url:
         yield _server(embedded.postgres(plan.home), POSTGRES, {})
     if not plan.configuration.redis_url:
-        yield _server(embedded.redis(plan.home), REDIS, mark)
+        yield _server(embedded.redis(plan.home), REDIS, plan.marks)
 
 
 def _server(server: embedded.Server, stage: int, environ: dict[str, str]) -> Program:
@@ -189,28 +190,12 @@ def port_trouble(host: str, port: int) -> str | None:
     return None
 
 
-def end_orphans(data_dir: Path) -> None:
-    """End what a killed supervisor has left of this DATA_DIR. The caller holds the lock, so it belongs to nobody.
-
-    PostgreSQL is not among it: it ends by itself, and the start of the next one waits for that.
-    """
-    mark = os.fsencode(f"{MARK}={data_dir}")
-    while orphans := [pid for pid in _other_processes() if mark in _environment_of(pid)]:
-        for pid in orphans:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
-
-
-def _other_processes() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())  # noqa: PTH208
-
-
-def _environment_of(pid: int) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
+@contextlib.contextmanager
+def no_remains(plan: Plan) -> Iterator[None]:
+    """Inside, whatever ends this process, what the plan's programs have started ends within seconds, too."""
+    argv = (sys.executable, "-I", "-S", aftermath.__file__, f"{RUN}={plan.marks[RUN]}")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True):
+        yield  # the end closes its standard input and waits for it
 
 
 # --- what the person at the terminal sees ------------------------------------------------------------------------
@@ -286,7 +271,7 @@ def _run(mode: str, data_dir: Path) -> int:
     (data_dir / "environment").unlink(missing_ok=True)  # of a run that was killed
     environ = {**os.environ, "SIMULATED_MARKET": "1"} if mode == "demo" else dict(os.environ)
     configuration, given = env.load(environ), env.gather(environ)
-    end_orphans(data_dir)
+    aftermath.end(os.fsencode(f"{MARK}={data_dir}"))  # of a run that was killed a moment ago
     trouble = port_trouble(configuration.host, configuration.port)
     if trouble:
         raise env.ConfigurationError(trouble)
@@ -299,7 +284,8 @@ def _run(mode: str, data_dir: Path) -> int:
         data_dir / "environment", "".join(f"{name}={value}\n" for name, value in plan.decided.items())
     )
     try:
-        asyncio.run(Supervisor(started, log, lambda: announce(plan, login, log)).run())
+        with no_remains(plan):
+            asyncio.run(Supervisor(started, log, lambda: announce(plan, login, log)).run())
     finally:
         (data_dir / "environment").unlink(missing_ok=True)
     return 0

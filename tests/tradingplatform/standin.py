@@ -23,7 +23,7 @@ SHOWN = ("DATABASE_URL", "REDIS_URL", "PORT", "DATA_DIR", "SIMULATED_MARKET", "B
 
 
 def programs(plan):
-    shared = plan.decided | {supervisor.MARK: str(plan.configuration.data_dir), "PYTHONUNBUFFERED": "1"}
+    shared = plan.decided | plan.marks | {"PYTHONUNBUFFERED": "1"}
     shared["DATA_DIR"] = str(plan.configuration.data_dir)
     failing = os.environ.get("FAIL")
     host, port = plan.configuration.host, plan.configuration.port

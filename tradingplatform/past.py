@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing import get_context
+from typing import Literal
 
 from collector.models import PastLoad
 from depth.selectors import stored_symbols
@@ -96,7 +97,7 @@ def _absent(minute: datetime, series: Sequence[Series]) -> list[Series]:
 def _book(one: Series, minute: datetime) -> CollectedBook | None:
     """The book as REST would have told it at that time; None while the symbol did not trade."""
     market = market_of()
-    kind = "spot" if one.market == Market.SPOT else "futures"
+    kind: Literal["spot", "futures"] = "spot" if one.market == Market.SPOT else "futures"
     at = int(minute.timestamp() * 1000) + READ_AFTER_MS
     bids, asks = book_at(one.symbol, kind, at, one.limit)
     if not len(bids) or not len(asks):

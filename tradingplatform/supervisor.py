@@ -37,6 +37,7 @@ from tradingplatform.processes import (
 MARK = "PLATFORM_SUPERVISOR"  # the DATA_DIR that it belongs to
 RUN = "PLATFORM_RUN"  # the one run that it belongs to
 WORKER_PROCESSES = 4
+QUIET_ROOT = ("-W", "ignore:You're running the worker")  # Celery's six lines to root; tasks are JSON, not code
 PRIVATE_PORTS = range(20_000, 32_000)  # below those that outgoing connections take
 
 
@@ -97,7 +98,7 @@ def programs(plan: Plan) -> list[Program]:
         ),
         Program(
             "worker",
-            _python("-m", *celery, *worker),
+            _python(*QUIET_ROOT, "-m", *celery, *worker),
             APPLICATION,
             shared | {"PLATFORM_PROCESS": "worker"},
             death_signal=signal.SIGQUIT,  # without us nobody waits for the task in hand

@@ -131,8 +131,8 @@ def test_the_database_away_is_said(client, db, monkeypatch, error, resource):
 
 def test_a_foreign_host(client, db):
     answer = client.get("/api/v1/symbols", HTTP_HOST="evil.example")
-    assert answer.status_code == 400
-    assert answer["X-Request-ID"]
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer["X-Request-ID"] == answer.json()["requestId"]
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "http://localhost:4173"])

@@ -32,11 +32,13 @@ def test_a_minute_and_then_no_more(client, settings):
 
 def test_ten_a_second(client, settings):
     settings.API_RATE_LIMIT = 100
-    statuses = [get(client)[0] for _ in range(11)]
-    assert statuses[:10] == [200] * 10
-    assert statuses[10] == 429
+    statuses = [get(client)[0]]
+    cache_redis().pexpire("rate:second:127.0.0.1", 20_000)  # a busy machine may need longer than a second for eleven
+    statuses += [get(client)[0] for _ in range(10)]
+    assert statuses == [200] * 10 + [429]
     refused = client.get("/api/v1/symbols")
-    assert (refused["Retry-After"], refused["X-RateLimit-Remaining"]) == ("1", "90")
+    assert 1 <= int(refused["Retry-After"]) <= 20
+    assert refused["X-RateLimit-Remaining"] == "90"
 
 
 def test_refused_requests_are_not_counted(client, settings):

@@ -48,8 +48,8 @@ class ConditionFilter(admin.SimpleListFilter):
 @admin.register(Symbol)
 class SymbolAdmin(admin.ModelAdmin):
     list_display = (
-        *("name", "market_name", "collected", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
-        *("failures", "error", "volume", "status", "page"),
+        *("name", "market_name", "page", "collected", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
+        *("failures", "error", "volume", "status"),
     )
     list_filter = ("market", "collected", ConditionFilter, "status", "quote")
     search_fields = ("name", "base")
@@ -87,7 +87,7 @@ class SymbolAdmin(admin.ModelAdmin):
             return "never"
         now = timezone.now()
         tone = "careful" if row.collected and now - row.last_minute > STALE else "good" if row.collected else "quiet"
-        ago = timesince(row.last_minute, now, depth=1)
+        ago = timesince(row.last_minute, now, depth=1).replace("minutes", "min").replace("minute", "min")
         text = f"{row.last_minute:%Y-%m-%d %H:%M} UTC"
         return format_html('<span class="{}" title="{}">{} ago</span>', tone, text, ago)
 
@@ -113,7 +113,7 @@ class SymbolAdmin(admin.ModelAdmin):
 
     @admin.display(description="24 h volume", ordering="quote_volume")
     def volume(self, row: Symbol) -> str:
-        return f"{row.quote_volume / 1e6:,.1f}M {row.quote}"
+        return f"{row.quote_volume / 1e6:,.0f}M {row.quote}"
 
     @admin.display(description="chart")
     def page(self, row: Symbol) -> str | SafeString:

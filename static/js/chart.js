@@ -53,8 +53,9 @@ export class DepthChart {
 
   watch() {
     const touched = () => (this.handAt = performance.now());
-    for (const event of ["wheel", "touchmove", "pointerdown"]) this.element.addEventListener(event, touched, { passive: true });
-    this.element.addEventListener("pointermove", (event) => event.buttons && touched(), { passive: true });
+    const early = { passive: true, capture: true }; // before the chart's own handlers, which move it at once
+    for (const event of ["wheel", "touchmove", "pointerdown"]) this.element.addEventListener(event, touched, early);
+    this.element.addEventListener("pointermove", (event) => event.buttons && touched(), early);
     this.element.addEventListener("dblclick", () => this.reset());
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.ranged(range));
     this.chart.subscribeCrosshairMove((param) => {

@@ -1,0 +1,100 @@
+"""A small market in a database of its own: real rows, stored through the depth services from books made with numpy.
+
+Run as a program, on the database that DATABASE_URL names: `fill` prints the moment of the newest books (epoch seconds);
+`add SYMBOL MARKET MOMENT PRICE [BID LEVELS]` stores one more."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import django
+import numpy as np
+
+if __name__ == "__main__":
+    django.setup()
+
+from depth.services import CollectedBook, store_books
+from depth.volumes import Book, Side
+from markets.models import Symbol
+
+MINUTES = 180
+GAP = range(40, 52)  # minutes ago that were not collected
+SHORT = range(60, 90)  # minutes ago in which the bid side did not reach 1%
+# Name, base, markets, tick, price, collected.
+LISTED = (
+    ("BTCUSDT", "BTC", ("SPOT", "FUTURES"), "0.01", 64_000.0, True),
+    ("ETHUSDT", "ETH", ("SPOT",), "0.01", 3_100.0, True),
+    ("1000PEPEUSDT", "1000PEPE", ("FUTURES",), "0.0000001", 0.0112, True),
+    ("OLDUSDT", "OLD", ("SPOT",), "0.001", 12.0, True),
+    ("NEWUSDT", "NEW", ("SPOT",), "0.001", 7.0, True),
+    ("DOGEUSDT", "DOGE", ("SPOT",), "0.00001", 0.12, False),
+)
+
+
+def side(mid: float, direction: int, levels: int, decimals: int, quantity: float) -> Side:
+    """Levels 0.02% apart; the 1% band is complete from 51 levels on."""
+    steps = np.arange(1, levels + 1) * 0.0002
+    return Side(np.round(mid * (1 + direction * steps), decimals), np.full(levels, quantity), False)
+
+
+def book(name: str, market: str, at: datetime, mid: float, decimals: int, bid_levels: int = 80) -> CollectedBook:
+    quantity = 1.0 + 0.2 * np.sin(at.timestamp() / 900)
+    levels = Book(side(mid, -1, bid_levels, decimals, quantity), side(mid, 1, 80, decimals, 1.1))
+    return CollectedBook(name, market, at, levels, int(at.timestamp()), None, 80, "rest")
+
+
+def decimals_of(tick: str) -> int:
+    return -Decimal(tick).as_tuple().exponent
+
+
+def list_symbols() -> None:
+    for rank, (name, base, markets, tick, _, collected) in enumerate(LISTED):
+        for market in markets:
+            Symbol.objects.create(
+                market=market,
+                name=name,
+                base=base,
+                quote="USDT",
+                tick_size=Decimal(tick),
+                lot_size=Decimal("0.001"),
+                status="TRADING",
+                quote_volume=1e9 / (rank + 1),
+                collected=collected,
+            )
+
+
+def store_history(now: datetime) -> None:
+    """Three hours of BTCUSDT with a gap and a short stretch, one new book of the others, an old one of OLDUSDT."""
+    books = []
+    for ago in range(MINUTES):
+        at = now - timedelta(minutes=ago)
+        if ago not in GAP:
+            mid = 64_000.0 + 30 * np.sin(ago / 9)
+            books.append(book("BTCUSDT", "SPOT", at, mid, 2, 40 if ago in SHORT else 80))
+            books.append(book("BTCUSDT", "FUTURES", at, mid + 12, 2))
+    books.append(book("ETHUSDT", "SPOT", now, 3_100.0, 2))
+    books.append(book("1000PEPEUSDT", "FUTURES", now, 0.0112, 7))
+    books.append(book("OLDUSDT", "SPOT", now - timedelta(minutes=25), 12.0, 3))
+    store_books(books)
+
+
+def fill() -> float:
+    """Lists the symbols and stores their history up to now, which is given back in epoch seconds."""
+    now = datetime.now(UTC)
+    list_symbols()
+    store_history(now)
+    return now.timestamp()
+
+
+def add(name: str, market: str, moment: float, price: float, bid_levels: int = 80) -> None:
+    decimals = next(decimals_of(listed[3]) for listed in LISTED if listed[0] == name)
+    at = datetime.fromtimestamp(moment, UTC)
+    store_books([book(name, market, at, price, decimals, bid_levels)])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "fill":
+        sys.stdout.write(f"{fill()}\n")
+    else:
+        name, market, moment, price, *levels = sys.argv[2:]
+        add(name, market, float(moment), float(price), *map(int, levels))

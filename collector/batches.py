@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -150,7 +151,7 @@ class Batch:
             return
         began = monotonic()
         network = max(0.0, began - self._since - self._counts.compute)
-        while True:
+        for attempt in count():
             try:
                 added = self._store(network, began)
                 break
@@ -158,7 +159,8 @@ class Batch:
                 connection.close()
                 if time.time() >= self._until:
                     raise
-                logger.warning("the database is away, %d books wait: %s", len(self._books), error)
+                if attempt == 0:
+                    logger.warning("the database is away, %d books wait for it: %s", len(self._books), error)
                 time.sleep(RETRY)
         self.stored += added
         self.failed += self._counts.failed

@@ -149,11 +149,14 @@ def collect_part(part: Part) -> PartResult:
     if state is State.BUSY:
         again = now + timedelta(seconds=LIFETIME)
         return PartResult(resume_at=again, rest=part) if again < deadline else PartResult()
-    result = _read_and_store(part, lease, deadline, end)
-    if result.resume_at is None:
-        lease.finish()
-    else:
-        lease.release()
+    result = None
+    try:
+        result = _read_and_store(part, lease, deadline, end)
+    finally:
+        if result is None or result.rest is not None:
+            lease.release()
+        else:
+            lease.finish()
     return result
 
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 PERIOD = 5.0
 LIFETIME = 30  # seconds without a sign after which a process counts as gone
 TASK_LIFETIME = 3600
-_started: dict[tuple[str, int], threading.Thread] = {}
+_ends: dict[tuple[str, int], threading.Event] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,16 @@ class ProcessBeat:
 def beat(process_name: str) -> None:
     """Starts the thread that writes this process's signs of life; a second call changes nothing."""
     key = (process_name, os.getpid())
-    if key not in _started:
-        _started[key] = threading.Thread(target=_run, args=(process_name,), name="heartbeat", daemon=True)
-        _started[key].start()
+    if key not in _ends:
+        _ends[key] = threading.Event()
+        arguments = (process_name, _ends[key])
+        threading.Thread(target=_run, args=arguments, name="heartbeat", daemon=True).start()
+
+
+def end(process_name: str) -> None:
+    """Ends what `beat` started."""
+    if found := _ends.pop((process_name, os.getpid()), None):
+        found.set()
 
 
 def task_done(pid: int) -> None:
@@ -53,16 +60,16 @@ def task_done(pid: int) -> None:
         logger.debug("the end of a task is not noted: Redis is away (%s)", error)
 
 
-def _run(name: str) -> None:
+def _run(name: str, ended: threading.Event) -> None:
     machine: dict[int, psutil.Process] = {}
-    while True:
+    while not ended.is_set():
         try:
             write(name, machine)
         except RedisError as error:
             logger.debug("no sign of life: Redis is away (%s)", error)
         except psutil.Error as error:
             logger.warning("no sign of life: %s", error)
-        time.sleep(PERIOD)
+        ended.wait(PERIOD)
 
 
 def write(name: str, known: dict[int, psutil.Process]) -> None:

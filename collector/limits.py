@@ -30,7 +30,7 @@ class Priority(Enum):
     counted first: what they are planned to use is nobody else's."""
 
     MINUTE = 0.80
-    RESYNC = 0.7999
+    RESYNC = 0.7999  # as much, but members of an enumeration need values of their own
     REPAIR = 0.78
     OPEN_INTEREST = 0.76
     BACKFILL = 0.74

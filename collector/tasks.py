@@ -1,33 +1,46 @@
 """Celery's entrances: each reads its arguments, calls a service and sends what follows."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 
 from collector import services
-from collector.cycle import MINUTE, Part
+from collector.cycle import MINUTE, Part, PartResult
+from depth.services import minute_of
 
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 80  # seconds; a part ends by itself before
+AGAIN = timedelta(seconds=2)  # a restart of the database costs a part a moment, not its minute
+SENDING = {"max_retries": 10, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 
 
 @shared_task(name="collector.collect_minute", time_limit=120)
 def collect_minute() -> None:
-    services.collect_minute(datetime.now(UTC), send)
+    now = datetime.now(UTC)
+    try:
+        services.collect_minute(now, send)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("the minute begins again: the database is away (%s)", error)
+        collect_minute.apply_async(eta=now + AGAIN, expires=minute_of(now) + MINUTE, retry_policy=SENDING)
 
 
 def send(part: Part, eta: datetime | None = None) -> None:
     """Hands a part to the workers; it is worth nothing after its minute."""
     arguments = [part.exchange, part.market, list(part.names), part.minute.isoformat(), part.index]
-    collect_books.apply_async(arguments, eta=eta, expires=part.minute + MINUTE)
+    collect_books.apply_async(arguments, eta=eta, expires=part.minute + MINUTE, retry_policy=SENDING)
 
 
 @shared_task(name="collector.collect_books", time_limit=TIME_LIMIT)
 def collect_books(exchange: str, market: str, names: list[str], minute: str, index: int) -> None:
     part = Part(exchange, market, tuple(names), datetime.fromisoformat(minute), index)
-    result = services.collect_part(part)
+    try:
+        result = services.collect_part(part)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("a part of %s begins again: the database is away (%s)", market, error)
+        result = PartResult(rest=part, resume_at=datetime.now(UTC) + AGAIN)
     if result.rest is not None:
         send(result.rest, eta=result.resume_at)
 

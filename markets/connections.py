@@ -1,4 +1,4 @@
-"""The process's connections to Redis: one client each for the broker's server and the cache's, shared by all threads."""
+"""The process's connections to Redis: one client each for the broker's server and the cache's, for all threads."""
 
 from functools import cache
 

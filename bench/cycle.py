@@ -60,8 +60,13 @@ def _prepare(address: str, symbols: int) -> None:
     from bench import database
 
     print(f"storage: {database.ready()}")
+    from django.conf import settings
+
     from collector.services import sync_registry
 
+    # Another measurement of this run may have read the settings before.
+    settings.SYMBOLS = f"top:{symbols}"
+    settings.VENUE_URLS = {"binance": {market: {"rest": address, "ws": ""} for market in ("SPOT", "FUTURES")}}
     print("\n".join(sync_registry()))
 
 

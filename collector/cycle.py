@@ -66,12 +66,13 @@ def is_running() -> bool:
 
 
 def collect_minute(now: datetime, send: Callable[[Part], None]) -> list[Part]:
-    """Writes down what this minute is to bring and sends its parts to be read; gives them. None when stopped.
+    """Writes down what this minute is to bring and sends its parts to be read; gives them. None of them when
+    collection is switched off, or so late in the minute that nothing would be asked any more.
 
     Repeating it within the minute sends the same parts again; what is stored already is not read again."""
-    if not is_running():
-        return []
     minute = minute_of(now)
+    if now >= minute + MINUTE - MARGIN or not is_running():
+        return []
     _know_the_markets(minute)
     parts: list[Part] = []
     expected, unplanned = 0, 0

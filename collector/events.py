@@ -9,7 +9,7 @@ from typing import Any
 from collector.models import StreamEvent
 
 Type = StreamEvent.Type
-MOST_OF_A_TYPE = 10  # in one batch; what is beyond is told as a number
+MOST_OF_A_TYPE = 3  # in one batch; what is beyond is told as a number
 MESSAGE_LENGTH = 1000
 
 

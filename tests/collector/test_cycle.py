@@ -66,10 +66,16 @@ def test_repeating_a_minute_reads_nothing_again(registry):
 
 def test_stopped_collects_nothing_and_started_goes_on(registry):
     stop("tester")
-    assert collect_minute(datetime.now(UTC), lambda part: None) == []
+    assert collect_minute(room(1), lambda part: None) == []
     assert not CollectionMinute.objects.exists()
     start("tester")
     assert run_minute().stored == BOTH
+
+
+def test_the_last_seconds_of_a_minute_open_no_minute(registry):
+    late = datetime.now(UTC).replace(second=58, microsecond=0)
+    assert collect_minute(late, lambda part: None) == []
+    assert not CollectionMinute.objects.exists()
 
 
 def test_a_part_sent_before_the_stop_is_not_read(registry):
@@ -316,7 +322,7 @@ def test_an_empty_registry_is_read_before_the_first_minute(exchange, db):
 
 def test_without_the_exchange_nothing_is_expected(exchange, db, settings):
     settings.VENUE_URLS = {"binance": {m: {"rest": "http://127.0.0.1:9", "ws": ""} for m in ("SPOT", "FUTURES")}}
-    assert collect_minute(datetime.now(UTC), lambda part: None) == []
+    assert collect_minute(room(5), lambda part: None) == []
     assert not CollectionMinute.objects.exists()
 
 
@@ -326,7 +332,7 @@ def test_changing_what_is_collected_counts_from_the_next_minute(registry):
     run_minute()
     limits = dict(Symbol.objects.filter(collected=True, market="SPOT").values_list("name", "depth_limit"))
     set_collected(["DOGEUSDT"], True)
-    parts = collect_minute(datetime.now(UTC) + MINUTE, lambda part: None)
+    parts = collect_minute(room(1) + MINUTE, lambda part: None)
     assert sum("DOGEUSDT" in part.names for part in parts) == 2
     after = dict(Symbol.objects.filter(collected=True, market="SPOT").values_list("name", "depth_limit"))
     assert {name: after[name] for name in limits} == limits

@@ -26,6 +26,13 @@ class KeyForm(forms.ModelForm):
         help_text="What the key may do besides reading. Give no more than the program needs.",
     )
 
+    expires_at = forms.DateTimeField(
+        label="Expires, UTC",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text="Empty: never.",
+    )
+
     class Meta:
         model = ApiKey
         fields = ("name", "scopes", "expires_at")
@@ -38,7 +45,6 @@ class ApiKeyAdmin(admin.ModelAdmin):
     list_display = ("name", "prefix", "allowed", "condition", "created_at", "expires_at", "last_used_at")
     list_filter = ("revoked", "expires_at")
     search_fields = ("name", "prefix")
-    search_help_text = "By name or prefix"
     actions = ("revoke",)
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:

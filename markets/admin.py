@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from markets.errors import UnknownSymbol
 from markets.models import Symbol
@@ -53,7 +52,6 @@ class SymbolAdmin(admin.ModelAdmin):
     )
     list_filter = ("market", "collected", ConditionFilter, "status", "quote")
     search_fields = ("name", "base")
-    search_help_text = "By symbol or base asset"
     ordering = ("-collected", "-quote_volume", "name")
     list_per_page = 100
     actions = ("switch_on", "switch_off")
@@ -87,7 +85,7 @@ class SymbolAdmin(admin.ModelAdmin):
             return "never"
         now = timezone.now()
         tone = "careful" if row.collected and now - row.last_minute > STALE else "good" if row.collected else "quiet"
-        ago = timesince(row.last_minute, now, depth=1).replace("minutes", "min").replace("minute", "min")
+        ago = _age(now - row.last_minute)
         text = f"{row.last_minute:%Y-%m-%d %H:%M} UTC"
         return format_html('<span class="{}" title="{}">{} ago</span>', tone, text, ago)
 
@@ -157,6 +155,15 @@ class SymbolAdmin(admin.ModelAdmin):
             "selected": [str(pk) for pk in queryset.values_list("pk", flat=True)[: 1 if across else None]],
         }
         return TemplateResponse(request, "admin/markets/symbol/confirm_collection.html", context)
+
+
+def _age(passed: timedelta) -> str:
+    """A length of time in the largest unit that keeps it readable."""
+    seconds = max(0, int(passed.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def _reach(percent: float | None, levels: int | None) -> str:

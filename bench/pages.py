@@ -1,0 +1,94 @@
+"""How soon the chart page shows data, and how fast it changes symbols, by Chromium's own clock.
+
+    python -m bench.pages [ADDRESS] [--runs N]
+
+Asks the platform that runs at ADDRESS (http://127.0.0.1:8000)."""
+
+import argparse
+import shutil
+import statistics
+import sys
+
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+# The first frame that the browser composes after the chart has been drawn.
+PAINTED = """() => new Promise((done) => {
+    const painted = () => requestAnimationFrame(() => requestAnimationFrame(() => done({
+        drawn: performance.getEntriesByName("chart-drawn")[0].startTime,
+        shown: performance.now(),
+        paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN,
+        answer: performance.getEntriesByType("navigation")[0].responseEnd,
+    })));
+    const wait = () => performance.getEntriesByName("chart-drawn").length ? painted() : setTimeout(wait, 2);
+    wait();
+})"""
+SWITCH = """(symbol) => new Promise((done) => {
+    const start = performance.now();
+    const shown = document.querySelector("#symbol");
+    new MutationObserver((_, observer) => {
+        observer.disconnect();
+        requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
+    }).observe(shown, { childList: true, characterData: true, subtree: true });
+    document.dispatchEvent(new CustomEvent("symbol-chosen", { detail: { symbol, markets: ["SPOT"] }, cancelable: true }));
+})"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", nargs="?", default="http://127.0.0.1:8000")
+    parser.add_argument("--runs", type=int, default=10)
+    arguments = parser.parse_args()
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        sys.exit("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        for name, warm in (("cold cache", False), ("warm cache", True)):
+            report(f"first chart pixels, {name}", first_pixels(browser, arguments.address, arguments.runs, warm))
+        report("symbol switch", switches(browser, arguments.address, arguments.runs))
+        browser.close()
+
+
+def measure(page: Page, address: str) -> dict[str, float]:
+    page.goto(f"{address}/charts/?range=24h")
+    return page.evaluate(PAINTED)
+
+
+def first_pixels(browser, address: str, runs: int, warm: bool) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {"answer": [], "paint": [], "drawn": [], "shown": []}
+    for _ in range(runs):
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        if warm:
+            measure(page, address)
+        for key, value in measure(page, address).items():
+            found[key].append(value)
+        context.close()
+    return found
+
+
+def switches(browser, address: str, runs: int) -> dict[str, list[float]]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    measure(page, address)
+    body = page.evaluate("async () => (await fetch('/api/v1/symbols?collected=true')).json()")
+    names = [entry["symbol"] for entry in body["symbols"] if "SPOT" in entry["markets"]][:6]
+    if len(names) < 2:
+        sys.exit("two collected symbols on SPOT are needed to switch between")
+    found = [page.evaluate(SWITCH, names[i % len(names)]) for i in range(1, runs + 1) if not same(page, names, i)]
+    return {"shown": found}
+
+
+def same(page: Page, names: list[str], turn: int) -> bool:
+    return page.locator("#symbol").text_content() == names[turn % len(names)]
+
+
+def report(title: str, found: dict[str, list[float]]) -> None:
+    for key, values in found.items():
+        ordered = sorted(values)
+        p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+        print(f"{title:32} {key:8} median {statistics.median(ordered):7.1f} ms   p95 {p95:7.1f} ms   n {len(ordered)}")
+
+
+if __name__ == "__main__":
+    main()

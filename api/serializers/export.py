@@ -1,46 +1,93 @@
 """Files of a series: what may be asked."""
 
-from datetime import datetime
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
-from api.exceptions import ApiError
-from api.serializers.fields import BandField, RangeQuery, WordField
+from api.files import KINDS
+from api.serializers.common import Answer
+from api.serializers.fields import BANDS, BandField, MarketField, RangeQuery, WordField, band_number
 from api.serializers.snapshots import SnapshotRow
 from depth.selectors import INTERVALS
+from markets.models import Market
 
-MOST_ROWS = 100_000
-COLUMNS = (
-    *("timestamp", "symbol", "market", "depth", "bidVolume", "askVolume", "bidVolumeUsd", "askVolumeUsd"),
-    *("bidComplete", "askComplete"),
-)
+MOST_SYMBOLS = 1000
+
+
+class ListField(serializers.CharField):
+    """Values parted by commas, each read by `part`; the same one twice counts once."""
+
+    def __init__(self, part: Callable[[str], Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.part = part
+        self.validators: list[Any] = []  # what a symbol may be called, the registry knows
+
+    def to_internal_value(self, data: Any) -> tuple[Any, ...]:
+        given = [text.strip() for text in super().to_internal_value(data).split(",")]
+        values = tuple(dict.fromkeys(self.part(text) for text in given if text))
+        if not values:
+            self.fail("blank")
+        if len(values) > MOST_SYMBOLS:
+            raise serializers.ValidationError(f"holds {len(values)} values, more than {MOST_SYMBOLS}")
+        return values
+
+
+@extend_schema_field({"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}})
+class SymbolsField(ListField):
+    pass
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "enum": Market.values}})
+class MarketsField(ListField):
+    pass
+
+
+@extend_schema_field({"type": "array", "items": {"type": "number", "enum": [band_number(band) for band in BANDS]}})
+class BandsField(ListField):
+    pass
+
+
+def _band(text: str) -> Decimal:
+    return BandField().to_internal_value(text)
+
+
+def _market(text: str) -> str:
+    return MarketField().to_internal_value(text)
 
 
 class ExportQuery(RangeQuery):
+    """Lists may be repeated parameters, or one with commas."""
+
     market_names = ("marketType", "market")
+    lists = ("symbol", "depth", *market_names)
     dataset = WordField(["depth"], required=False, default="depth", help_text="Which series.")
-    depth = BandField(required=False, default=None, help_text="Percent from the best price; all bands without it.")
+    symbol = SymbolsField(str.upper, help_text="One or several, such as BTCUSDT; lower case is accepted.")
+    marketType = MarketsField(
+        _market, required=False, default=(), help_text="Also as `market`. Without it SPOT, or FUTURES where only there."
+    )
+    depth = BandsField(_band, required=False, default=(), help_text="Percent from the best price; all without it.")
     interval = WordField(list(INTERVALS), required=False, default="1m", help_text="Hours and days are averages.")
-    format = WordField(["csv", "json"], required=False, default="csv")
+    format = WordField(list(KINDS), required=False, default="csv")
+
+    @classmethod
+    def read(cls, request: Request) -> dict[str, Any]:
+        given = request.query_params
+        joined = {name: ",".join(given.getlist(name)) for name in cls.lists if name in given}
+        query = cls(data={**given.dict(), **joined})
+        query.is_valid(raise_exception=True)
+        return query.validated_data
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        attrs["bands"] = settings.DEPTH_BANDS if attrs["depth"] is None else (attrs["depth"],)
-        check_size(attrs["start"], attrs["end"], attrs["interval"], attrs["bands"])
+        attrs["bands"] = tuple(sorted(attrs["depth"])) or settings.DEPTH_BANDS
         return attrs
 
 
-def check_size(start: datetime, end: datetime, interval: str, bands: tuple[Decimal, ...]) -> None:
-    """Raises ApiError when the range could hold more rows than one file has."""
-    if (end - start) / INTERVALS[interval] * len(bands) > MOST_ROWS:
-        message = f"A file holds {MOST_ROWS} rows at most; ask for a shorter range, one band or a longer interval"
-        raise ApiError(400, "range_too_long", message, "from")
-
-
-class ExportAnswer(serializers.Serializer):
-    success = serializers.BooleanField(help_text="true")
-    data = SnapshotRow(many=True, help_text="By time, then band.")
+class ExportAnswer(Answer):
+    data = SnapshotRow(many=True, help_text="By symbol, market and band as they were asked for, then by time.")
     count = serializers.IntegerField()

@@ -12,14 +12,15 @@ import sys
 from playwright.sync_api import Page, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-# The first frame that the browser composes after the chart has been drawn.
+# The chart's canvas is painted in the first frame after its module has run; a task queued in that frame runs after it.
 PAINTED = """() => new Promise((done) => {
-    const painted = () => requestAnimationFrame(() => requestAnimationFrame(() => done({
+    const figures = () => ({
+        answer: performance.getEntriesByType("navigation")[0].responseEnd,
+        paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN,
         drawn: performance.getEntriesByName("chart-drawn")[0].startTime,
         shown: performance.now(),
-        paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN,
-        answer: performance.getEntriesByType("navigation")[0].responseEnd,
-    })));
+    });
+    const painted = () => requestAnimationFrame(() => setTimeout(() => done(figures())));
     const wait = () => performance.getEntriesByName("chart-drawn").length ? painted() : setTimeout(wait, 2);
     wait();
 })"""
@@ -28,9 +29,10 @@ SWITCH = """(symbol) => new Promise((done) => {
     const shown = document.querySelector("#symbol");
     new MutationObserver((_, observer) => {
         observer.disconnect();
-        requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
+        requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
     }).observe(shown, { childList: true, characterData: true, subtree: true });
-    document.dispatchEvent(new CustomEvent("symbol-chosen", { detail: { symbol, markets: ["SPOT"] }, cancelable: true }));
+    const detail = { symbol, markets: ["SPOT"] };
+    document.dispatchEvent(new CustomEvent("symbol-chosen", { detail, cancelable: true }));
 })"""
 
 

@@ -63,3 +63,15 @@ class DepthSnapshot(models.Model):
     class Meta:
         db_table = "depth_snapshots"
         indexes = [models.Index(fields=["-time"], name="depth_snapshots_time")]
+
+
+class UnrolledHour(models.Model):
+    """A mark: rows of this hour were added to `snapshots`, and its hourly and daily aggregates do not hold them yet.
+
+    A trigger writes one for each insert and hour, in the same transaction; `depth.rollups` takes away those whose
+    rows it has summed up. Marks are only ever added and taken away, so writers never wait for one another."""
+
+    hour = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "snapshots_unrolled"

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from psycopg import sql
 
 from depth.models import LIFETIMES, DepthSnapshot, Snapshot
+from depth.rollups import COLUMNS, FROM_HOURS, FROM_MINUTES, settled_before
 from depth.volumes import BandVolumes
 
 INTERVALS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
@@ -23,25 +25,53 @@ SERIES = """
       AND timestamp >= %(start)s AND timestamp <= %(end)s
     ORDER BY timestamp
 """
-AGGREGATED_SERIES = """
-    SELECT date_trunc(%(unit)s, timestamp, 'UTC') AS bucket, avg(bid_volume), avg(ask_volume), avg(bid_volume_usd),
-           avg(ask_volume_usd), bool_and(bid_complete), bool_and(ask_complete), count(*)
-    FROM snapshots
+# Hours come from the aggregates, except those that were written to since: they are summed up from their minutes.
+# A settled hour is what its aggregate says, whatever comes later: its own minutes may be gone.
+HOURS = sql.SQL("""
+    WITH unrolled AS MATERIALIZED (
+        SELECT DISTINCT hour FROM snapshots_unrolled WHERE hour >= %(start)s AND hour < %(end)s
+    ), kept AS MATERIALIZED (
+        SELECT bucket, {columns} FROM snapshots_agg_1h
+        WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
+          AND bucket >= {first} AND bucket < %(end)s
+          AND (bucket < %(settled)s OR bucket NOT IN (SELECT hour FROM unrolled))
+    ), hours AS (
+        SELECT * FROM kept
+        UNION ALL
+        SELECT hour, minutes.* FROM unrolled CROSS JOIN LATERAL (
+            SELECT {figures} FROM snapshots
+            WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
+              AND timestamp >= hour AND timestamp < hour + INTERVAL '1 hour'
+            HAVING count(*) > 0
+        ) AS minutes
+        WHERE hour >= %(settled)s OR hour NOT IN (SELECT bucket FROM kept)
+    )
+""")
+HOURLY = sql.SQL("{hours} SELECT * FROM hours ORDER BY bucket").format(
+    hours=HOURS.format(columns=COLUMNS, figures=FROM_MINUTES, first=sql.SQL("%(start)s"))
+)
+# A day with such an hour is made of its hours; all others are read.
+DAILY = sql.SQL("""
+    {hours}, days AS (
+        SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day FROM unrolled
+    )
+    SELECT bucket, {columns} FROM snapshots_agg_1d
     WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
-      AND timestamp >= %(start)s AND timestamp < %(end)s
-    GROUP BY bucket ORDER BY bucket
-"""
-HISTORY = """
-    SELECT date_trunc(%(unit)s, timestamp, 'UTC') AS bucket, count(*),
-           avg(bid_volume), min(bid_volume), max(bid_volume), avg(ask_volume), min(ask_volume), max(ask_volume),
-           avg(bid_volume_usd), min(bid_volume_usd), max(bid_volume_usd),
-           avg(ask_volume_usd), min(ask_volume_usd), max(ask_volume_usd),
-           bool_and(bid_complete), bool_and(ask_complete)
-    FROM snapshots
-    WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
-      AND timestamp >= %(start)s AND timestamp < %(end)s
-    GROUP BY bucket ORDER BY bucket
-"""
+      AND bucket >= %(start)s AND bucket < %(end)s AND bucket NOT IN (SELECT day FROM days)
+    UNION ALL
+    SELECT date_trunc('day', bucket, 'UTC') AS day, {figures} FROM hours
+    WHERE date_trunc('day', bucket, 'UTC') IN (SELECT day FROM days)
+    GROUP BY day
+    ORDER BY bucket
+""").format(
+    hours=HOURS.format(
+        columns=COLUMNS,
+        figures=FROM_MINUTES,
+        first=sql.SQL("(SELECT date_trunc('day', min(hour), 'UTC') FROM unrolled)"),
+    ),
+    columns=COLUMNS,
+    figures=FROM_HOURS,
+)
 STORED_PERIODS = """
     WITH minutes AS (
         SELECT timestamp AS minute, count(*) AS rows FROM snapshots
@@ -179,26 +209,36 @@ def series(
 ) -> list[SeriesPoint]:
     """History of one band from `start` to `end` (aware UTC, both included), oldest first. Buckets of `1h` and `1d`
     are averages over whole buckets. Minutes that were not collected are absent."""
-    key = {"symbol": symbol, "market": market, "band": band}
+    if interval != "1m":
+        return [_mean(bucket) for bucket in history(symbol, market, band, start, end, interval)]
     with connection.cursor() as cursor:
-        if interval == "1m":
-            cursor.execute(SERIES, {**key, "start": start, "end": end})
-        else:
-            first, last = bucket_of(start, interval), bucket_of(end, interval) + INTERVALS[interval]
-            unit = {"1h": "hour", "1d": "day"}[interval]
-            cursor.execute(AGGREGATED_SERIES, {**key, "unit": unit, "start": first, "end": last})
+        cursor.execute(SERIES, {"symbol": symbol, "market": market, "band": band, "start": start, "end": end})
         return [SeriesPoint(*row) for row in cursor.fetchall()]
 
 
 def history(
     symbol: str, market: str, band: Decimal, start: datetime, end: datetime, interval: str
 ) -> list[HistoryBucket]:
-    """The whole buckets of `1h` or `1d` that hold `start` to `end` (aware UTC), oldest first; empty ones are absent."""
+    """The whole buckets of `1h` or `1d` that hold `start` to `end` (aware UTC), oldest first, the open one with what
+    it holds by now; empty ones are absent. One query, and the same answer whenever the aggregates were refreshed."""
     first, last = bucket_of(start, interval), bucket_of(end, interval) + INTERVALS[interval]
-    key = {"symbol": symbol, "market": market, "band": band, "unit": {"1h": "hour", "1d": "day"}[interval]}
+    key = {"symbol": symbol, "market": market, "band": band, "settled": settled_before(datetime.now(UTC))}
     with connection.cursor() as cursor:
-        cursor.execute(HISTORY, {**key, "start": first, "end": last})
+        cursor.execute({"1h": HOURLY, "1d": DAILY}[interval], {**key, "start": first, "end": last})
         return [_bucket(row) for row in cursor.fetchall()]
+
+
+def _mean(bucket: HistoryBucket) -> SeriesPoint:
+    return SeriesPoint(
+        bucket.time,
+        bucket.bid_volume.mean,
+        bucket.ask_volume.mean,
+        bucket.bid_value.mean,
+        bucket.ask_value.mean,
+        bucket.bid_complete,
+        bucket.ask_complete,
+        bucket.count,
+    )
 
 
 def _bucket(row: tuple[Any, ...]) -> HistoryBucket:

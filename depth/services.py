@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
-from depth import store
+from depth import rollups, store
 from depth.models import LIFETIMES
 from depth.volumes import BandVolumes, Book, measure, reach_percent
 from markets.storage import storage_name
@@ -112,16 +112,19 @@ def _book_row(read: CollectedBook) -> tuple[object, ...]:
 
 def retain(now: datetime, seconds: float = 40.0) -> int:
     """Deletes rows past their lifetime in batches, for `seconds` at most; gives how many. TimescaleDB drops whole
-    chunks by its own policy, so nothing is left to do there."""
+    chunks by its own policy, so nothing is left to do there. Minutes go only after their hours are made."""
     if storage_name() == "timescaledb":
         return 0
     deleted, until = 0, monotonic() + seconds
+    rollups.roll_up(now, seconds / 2)
     with connection.cursor() as cursor:
         for table, (column, lifetime) in LIFETIMES.items():
+            before = rollups.raw_kept_from(now) if table == "snapshots" else now - lifetime
+            waits = table == "snapshots" and rollups.behind(before)
             statement = sql.SQL(DELETE_OLD).format(table=sql.Identifier(table), time=sql.Identifier(column))
-            batch = DELETE_BATCH
+            batch = 0 if waits else DELETE_BATCH
             while batch == DELETE_BATCH and monotonic() < until:
-                cursor.execute(statement, [now - lifetime, DELETE_BATCH])
+                cursor.execute(statement, [before, DELETE_BATCH])
                 batch = cursor.rowcount
                 deleted += batch
     return deleted

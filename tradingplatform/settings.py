@@ -145,6 +145,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"countdown": 15, "expires": 50},
     },
     "sync-symbols": {"task": "collector.sync_symbols", "schedule": crontab(minute="17"), "options": {"expires": 3000}},
+    # Hours that have just closed, and those that late rows fell into; their days with them.
+    "roll-up": {"task": "depth.roll_up", "schedule": crontab(minute="4,34"), "options": {"expires": 1500}},
     "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data_dir / "celerybeat-schedule")

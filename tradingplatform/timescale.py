@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from django.db import Error, connection
 from psycopg import sql
 
+from tradingplatform.aggregates import provision_aggregates
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,13 +49,14 @@ RETENTION_POLICY = "SELECT add_retention_policy({table}, INTERVAL {after}, if_no
 
 
 def provision() -> str:
-    """Makes hypertables with compression and retention where the extension can be had; gives what storage it is:
-    `timescaledb` or `postgresql`. On plain PostgreSQL the same tables serve as they are."""
-    if not _extension():
-        return "postgresql"
-    for table in HYPERTABLES:
-        _provision(table)
-    return "timescaledb"
+    """Makes hypertables with compression and retention where the extension can be had, and the aggregates on either;
+    gives what storage it is: `timescaledb` or `postgresql`. Not in a transaction."""
+    storage = "timescaledb" if _extension() else "postgresql"
+    if storage == "timescaledb":
+        for table in HYPERTABLES:
+            _provision(table)
+    provision_aggregates(storage)
+    return storage
 
 
 def _extension() -> bool:

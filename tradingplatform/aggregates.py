@@ -1,0 +1,117 @@
+"""After the migrations: the relations of hours and days, and the trigger that marks what is not in them yet.
+
+With TimescaleDB they are continuous aggregates, elsewhere tables; whoever reads them cannot tell (depth.rollups)."""
+
+from django.db import connection
+from psycopg import sql
+
+from depth.rollups import FROM_HOURS, FROM_MINUTES
+
+RELATIONS = ("snapshots_agg_1h", "snapshots_agg_1d")
+# Inside the raw rows' lifetime: a refresh of what was dropped would erase what was made of it.
+REFRESH_WINDOW = "59 days"
+
+TABLES = "SELECT relname FROM pg_class WHERE oid IN (to_regclass(%s), to_regclass(%s)) AND relkind = 'r'"
+IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM {relation})"
+DROP_TABLE = "DROP TABLE {relation}"
+CREATE_TABLE = """
+    CREATE TABLE IF NOT EXISTS {relation} (
+        symbol varchar(40) NOT NULL, market_type varchar(7) NOT NULL, depth numeric(5, 2) NOT NULL,
+        bucket timestamptz NOT NULL, count bigint NOT NULL,
+        avg_bid_volume float8 NOT NULL, min_bid_volume real NOT NULL, max_bid_volume real NOT NULL,
+        avg_ask_volume float8 NOT NULL, min_ask_volume real NOT NULL, max_ask_volume real NOT NULL,
+        avg_bid_volume_usd float8 NOT NULL, min_bid_volume_usd real NOT NULL, max_bid_volume_usd real NOT NULL,
+        avg_ask_volume_usd float8 NOT NULL, min_ask_volume_usd real NOT NULL, max_ask_volume_usd real NOT NULL,
+        bid_complete boolean NOT NULL, ask_complete boolean NOT NULL,
+        PRIMARY KEY (symbol, market_type, depth, bucket)
+    )
+"""
+CREATE_INDEX = "CREATE INDEX IF NOT EXISTS {index} ON {relation} (bucket)"
+CREATE_HOURS = sql.SQL("""
+    CREATE MATERIALIZED VIEW IF NOT EXISTS snapshots_agg_1h
+    WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
+    SELECT symbol, market_type, depth, time_bucket(INTERVAL '1 hour', timestamp) AS bucket, {figures}
+    FROM snapshots GROUP BY 1, 2, 3, 4
+    WITH NO DATA
+""").format(figures=FROM_MINUTES)
+CREATE_DAYS = sql.SQL("""
+    CREATE MATERIALIZED VIEW IF NOT EXISTS snapshots_agg_1d
+    WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
+    SELECT symbol, market_type, depth, time_bucket(INTERVAL '1 day', hours.bucket) AS bucket, {figures}
+    FROM snapshots_agg_1h AS hours GROUP BY 1, 2, 3, 4
+    WITH NO DATA
+""").format(figures=FROM_HOURS)
+REFRESH_POLICY = """
+    SELECT add_continuous_aggregate_policy({relation}, start_offset => INTERVAL {window},
+        end_offset => INTERVAL {lag}, schedule_interval => INTERVAL '1 hour', if_not_exists => true)
+"""
+HAS_TRIGGER = "SELECT 1 FROM pg_trigger WHERE tgname = 'snapshots_mark' AND tgrelid = 'snapshots'::regclass"
+CREATE_FUNCTION = """
+    CREATE OR REPLACE FUNCTION snapshots_mark() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO snapshots_unrolled (hour) SELECT DISTINCT date_trunc('hour', timestamp, 'UTC') FROM added;
+        RETURN NULL;
+    END $$
+"""
+CREATE_TRIGGER = """
+    CREATE TRIGGER snapshots_mark AFTER INSERT ON snapshots
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION snapshots_mark()
+"""
+MARK_ALL = """
+    INSERT INTO snapshots_unrolled (hour)
+    SELECT hour FROM (SELECT min(timestamp) AS first, max(timestamp) AS last FROM snapshots) stored,
+        generate_series(date_trunc('hour', first, 'UTC'), last, INTERVAL '1 hour') hour
+    WHERE EXISTS (SELECT FROM snapshots WHERE timestamp >= hour AND timestamp < hour + INTERVAL '1 hour')
+"""
+
+
+def provision_aggregates(storage: str) -> None:
+    """Makes what is missing; not in a transaction. Tables that hold aggregates stay tables when TimescaleDB comes
+    later: they may reach further back than the minutes they were made from."""
+    if storage == "timescaledb" and _no_tables():
+        _create_views()
+    else:
+        _create_tables()
+    _create_trigger()
+
+
+def _no_tables() -> bool:
+    """Whether neither relation is a table; those without a row are dropped for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES, list(RELATIONS))
+        tables = [sql.Identifier(name) for (name,) in cursor.fetchall()]
+        for table in tables:
+            cursor.execute(sql.SQL(IS_EMPTY).format(relation=table))
+            if not cursor.fetchone()[0]:
+                return False
+        for table in tables:
+            cursor.execute(sql.SQL(DROP_TABLE).format(relation=table))
+    return True
+
+
+def _create_tables() -> None:
+    with connection.cursor() as cursor:
+        for name in RELATIONS:
+            parts = {"relation": sql.Identifier(name), "index": sql.Identifier(f"{name}_bucket")}
+            cursor.execute(sql.SQL(CREATE_TABLE).format(**parts))
+            cursor.execute(sql.SQL(CREATE_INDEX).format(**parts))
+
+
+def _create_views() -> None:
+    """The first roll-up fills them: everything that is stored was marked by the trigger."""
+    with connection.cursor() as cursor:
+        cursor.execute(CREATE_HOURS)
+        cursor.execute(CREATE_DAYS)
+        for name, lag in zip(RELATIONS, ("1 hour", "1 day"), strict=True):
+            parts = {"relation": sql.Literal(name), "window": sql.Literal(REFRESH_WINDOW), "lag": sql.Literal(lag)}
+            cursor.execute(sql.SQL(REFRESH_POLICY).format(**parts))
+
+
+def _create_trigger() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(HAS_TRIGGER)
+        if cursor.fetchone():
+            return
+        cursor.execute(CREATE_FUNCTION)
+        cursor.execute(CREATE_TRIGGER)
+        cursor.execute(MARK_ALL)  # what was stored before

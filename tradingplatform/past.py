@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import Literal
 
 from collector.models import PastLoad
+from depth import rollups
 from depth.selectors import stored_symbols
 from depth.services import CollectedBook, minute_of, store_books
 from depth.volumes import Book, Side
@@ -53,6 +54,7 @@ def load(report: Report, now: datetime | None = None, processes: int = 2) -> int
         state.done = number * BLOCK_MINUTES * len(series)
         state.save(update_fields=["done"])
         report(state.done, state.total, (time.monotonic() - begun) / number * (len(blocks) - number))
+    rollups.refresh(datetime.now(UTC), state.until - timedelta(hours=HOURS), state.until)
     state.finished_at = datetime.now(UTC)
     state.save(update_fields=["finished_at"])
     return added

@@ -29,6 +29,7 @@ class Environment:
     database_url: str
     redis_url: str
     cache_redis_url: str
+    spool_limit_mb: int
     secret_key: str
     debug: bool
     allowed_hosts: tuple[str, ...]
@@ -166,11 +167,15 @@ def read_file(path: Path) -> dict[str, str]:
 
 
 def gather(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables in force: `environ` first, then `.env` (or ENV_FILE), then DATA_DIR/environment of a running
-    platform, so that a command in another shell joins that platform."""
-    own = {key: value for key, value in environ.items() if value != ""}
-    merged = read_file(Path(environ.get("ENV_FILE") or ROOT / ".env")) | own
-    return read_file(data_dir(merged) / "environment") | merged
+    """The variables in force: `environ` first, then DATA_DIR/environment of a running platform, so that a command in
+    another shell joins that platform, then `.env` (or ENV_FILE). An empty value is as good as none."""
+    own = _filled(environ)
+    file = _filled(read_file(Path(environ.get("ENV_FILE") or ROOT / ".env")))
+    return file | _filled(read_file(data_dir(file | own) / "environment")) | own
+
+
+def _filled(variables: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in variables.items() if value != ""}
 
 
 def data_dir(variables: Mapping[str, str]) -> Path:
@@ -200,6 +205,7 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         database_url=read("DATABASE_URL", "", _url("postgres://", "postgresql://")),
         redis_url=redis_url,
         cache_redis_url=read("CACHE_REDIS_URL", redis_url, _url("redis://", "rediss://", "unix://")),
+        spool_limit_mb=read("SPOOL_LIMIT_MB", "512", _integer(1, 1_000_000)),
         secret_key=read("SECRET_KEY", "", str),
         debug=read("DEBUG", "false", _flag),
         allowed_hosts=read("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _list),

@@ -87,12 +87,17 @@ def test_bands_are_sorted_and_single(tmp_path):
     assert read(tmp_path, DEPTH_BANDS="5,0.5,5.0").depth_bands == (Decimal("0.5"), Decimal(5))
 
 
-def test_the_environment_wins_over_the_file_and_both_over_a_running_platform(tmp_path):
-    (tmp_path / "environment").write_text("PORT=1\nLOG_LEVEL=ERROR\nSYMBOLS=AUSDT\n")
+def test_the_environment_wins_over_a_running_platform_and_both_over_the_file(tmp_path):
+    (tmp_path / "environment").write_text("PORT=1\nLOG_LEVEL=ERROR\n")
     dotenv = tmp_path / "dotenv"
-    dotenv.write_text('# a comment\nexport PORT=2\nLOG_LEVEL="DEBUG"\n')
+    dotenv.write_text('# a comment\nexport PORT=2\nLOG_LEVEL="DEBUG"\nSYMBOLS=AUSDT\nSTART_DATE=\n')
     env = load({"ENV_FILE": str(dotenv), "DATA_DIR": str(tmp_path), "PORT": "3"}, NOW)
-    assert (env.port, env.log_level, env.symbols) == (3, "DEBUG", "AUSDT")
+    assert (env.port, env.log_level, env.symbols) == (3, "ERROR", "AUSDT")
+
+
+def test_a_copy_of_the_example_file_starts(tmp_path):
+    copied = load({"ENV_FILE": str(ROOT / ".env.example"), "DATA_DIR": str(tmp_path)}, NOW)
+    assert copied == read(tmp_path)
 
 
 def test_a_relative_data_dir_counts_from_the_root():

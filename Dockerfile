@@ -21,4 +21,4 @@ USER platform
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=90s \
     CMD ["python", "-c", "import sys; from tradingplatform import env, supervisor; sys.exit(not supervisor.is_healthy(env.load()))"]
-CMD ["daphne", "-b", "0.0.0.0", "-p", "8000", "-v", "0", "--no-server-name", "tradingplatform.asgi:application"]
+CMD ["python", "-m", "tradingplatform.web", "-b", "0.0.0.0", "-p", "8000", "-v", "0", "--no-server-name", "tradingplatform.asgi:application"]

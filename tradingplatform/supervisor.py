@@ -81,7 +81,7 @@ def programs(plan: Plan) -> list[Program]:
     user, password = plan.administrator
     prepare = shared | {"ADMIN_USER": user, "ADMIN_PASSWORD": password}
     host, port = plan.configuration.host, plan.configuration.port
-    daphne = ("daphne", "-b", host, "-p", str(port), "-v", "0", "--no-server-name", "--application-close-timeout", "3")
+    listening = ("-b", host, "-p", str(port), "-v", "0", "--no-server-name", "--application-close-timeout", "3")
     worker = ("worker", "--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle")
     celery = ("celery", "-A", "tradingplatform", "--quiet")
     return [
@@ -91,7 +91,7 @@ def programs(plan: Plan) -> list[Program]:
         Program("prepare", _python("manage.py", "prepare"), APPLICATION, prepare, once=True),
         Program(
             "web",
-            _python("-m", *daphne, "tradingplatform.asgi:application"),
+            _python("-m", "tradingplatform.web", *listening, "tradingplatform.asgi:application"),
             APPLICATION,
             shared | {"PLATFORM_PROCESS": "web"},
             ready=lambda: listens(host, port),

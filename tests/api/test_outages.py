@@ -51,7 +51,16 @@ def web(database):
     """The address of a web process on the servers of this run, with its limits on; it lives through all of this."""
     port = free_port()
     environment = {**os.environ, "DATABASE_URL": database, "PLATFORM_PROCESS": "web", "API_RATE_LIMIT": "1000"}
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "tradingplatform.asgi:application"]
+    command = [
+        sys.executable,
+        "-m",
+        "tradingplatform.web",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "tradingplatform.asgi:application",
+    ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}/api/v1/"
     try:

@@ -20,7 +20,7 @@ CHILDREN = {
     "postgres": "/bin/postgres",
     "redis": "valkey-server",
     "simulator": "-m simulator",
-    "web": "daphne",
+    "web": "tradingplatform.web",
     "worker": "tradingplatform --quiet worker",
     "beat": "tradingplatform --quiet beat",
 }

@@ -10,6 +10,7 @@ from api.views.collector import CollectorSymbolsView, CollectorView
 from api.views.documentation import DocsView, SchemaView
 from api.views.export import ExportView
 from api.views.health import HealthView
+from api.views.overview import OverviewView
 from api.views.snapshots import SnapshotsView
 from api.views.symbols import SymbolsView
 from markets.models import Market
@@ -22,6 +23,7 @@ resources = [
     path("binance/depth", DepthView.as_view()),
     path("chart-data", ChartView.as_view()),
     path("export", ExportView.as_view()),
+    path("overview", OverviewView.as_view()),
     path("snapshots", SnapshotsView.as_view()),
     path("collector", CollectorView.as_view()),
     path("collector/symbols", CollectorSymbolsView.as_view()),

@@ -20,6 +20,7 @@ class Page:
 
 # In the header's order; a page is listed here once it exists.
 PAGES = (
+    Page("overview", "Overview", "/", market=True),
     Page("depth", "Depth", "/charts/", market=True),
     Page("api", "API", "/api/v1/docs"),
     Page("admin", "Admin", "/admin/", staff=True),
@@ -34,8 +35,15 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "pages": PAGES,
         "preferences": chosen,
         "simulated_market": settings.SIMULATED_MARKET,
-        "page_key": next((page.key for page in PAGES if request.path.startswith(page.address)), ""),
+        "page_key": _page_key(request.path),
     }
+
+
+def _page_key(path: str) -> str:
+    """The page that an address belongs to; only the bare "/" is the overview."""
+    if path == "/":
+        return "overview"
+    return next((page.key for page in PAGES if page.address != "/" and path.startswith(page.address)), "")
 
 
 def _preference(request: HttpRequest, name: str, allowed: tuple[str, ...]) -> str:

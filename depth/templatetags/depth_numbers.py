@@ -42,3 +42,9 @@ def unlocalized(value: float) -> str:
 def from_right(fill: float) -> str:
     """Where a bar of this width begins when it grows from the right edge."""
     return f"{100 - fill:g}"
+
+
+@register.filter
+def left_of_middle(width: float) -> str:
+    """Where a bar of this width begins when it grows to the left from the middle."""
+    return f"{50 - width:g}"

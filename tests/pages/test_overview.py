@@ -1,0 +1,235 @@
+"""The overview in a real browser: what is shown, sorted, filtered and starred, and how it behaves when things fail."""
+
+import json
+
+import pytest
+
+from tests.pages.conftest import PHONE, ROOT, WIDE
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def overview(open_page):
+    def opened(query="", **options):
+        page, watch = open_page(f"/{query}", ready=False, **options)
+        page.wait_for_function("() => performance.getEntriesByName('overview-drawn').length > 0")
+        return page, watch
+
+    return opened
+
+
+def asked(watch):
+    return [url for url in watch.requests if "/api/v1/" in url]
+
+
+def names(page):
+    return page.eval_on_selector_all(
+        "#overview tbody tr:not([hidden])", "rows => rows.map((row) => row.dataset.symbol)"
+    )
+
+
+def cell(page, symbol, key):
+    return page.locator(f"tr[data-symbol='{symbol}'] [data-cell={key}]")
+
+
+def test_the_first_answer_holds_the_whole_table(overview):
+    page, watch = overview("?market=SPOT&depth=1")
+    assert asked(watch) == []
+    assert names(page) == ["BTCUSDT", "ETHUSDT", "OLDUSDT", "NEWUSDT"]
+    assert cell(page, "BTCUSDT", "price").inner_text().startswith("6")
+    assert cell(page, "NEWUSDT", "price").inner_text() == "–"
+    assert "old" in page.locator("tr[data-symbol=OLDUSDT]").get_attribute("class")
+    assert page.locator("tr[data-symbol=BTCUSDT] .trend .line").get_attribute("d").count("M") > 30
+    assert page.locator("nav.pages [aria-current]").inner_text() == "Overview"
+    assert page.locator("#live-pill").inner_text().startswith("LIVE")
+    assert page.locator(".banner").inner_text().startswith("SIMULATED MARKET")
+
+
+def test_a_band_beyond_the_book_is_told_as_a_lower_bound(overview):
+    page, _ = overview("?depth=5")
+    assert cell(page, "BTCUSDT", "bid").inner_text().startswith(">= ")
+    assert cell(page, "BTCUSDT", "percentage").inner_text().startswith("~ ")
+    assert page.locator("tr[data-symbol=BTCUSDT]").get_attribute("data-quality") == "unknown"
+    assert page.locator("tr[data-symbol=BTCUSDT] .trend .line").get_attribute("d") == ""
+    assert page.locator("tr[data-symbol=BTCUSDT] .trend .dashed").get_attribute("d") != ""
+    cell(page, "BTCUSDT", "percentage").locator("span").hover()
+    assert "at least this much" in page.locator("#tip").inner_text()
+
+
+@pytest.mark.parametrize("sort", ["volume&dir=desc", "percentage&dir=asc", "reach&dir=asc", "age&dir=desc", "symbol"])
+def test_the_script_renders_the_same_as_the_server(web, browser, sort):
+    texts = []
+    for scripted in (False, True):
+        context = browser.new_context(viewport=WIDE, java_script_enabled=scripted)
+        page = context.new_page()
+        page.goto(f"{web.address}/?depth=1.5&sort={sort}")
+        if scripted:
+            page.wait_for_function("() => performance.getEntriesByName('overview-drawn').length > 0")
+        shown = "#overview tbody tr"
+        rows = [text.rsplit("\t", 1)[0] for text in page.locator(shown).all_inner_texts()]  # without the age
+        paths = page.eval_on_selector_all(
+            f"{shown} path", "all => all.map((one) => (one.getAttribute('d') ?? '').length > 0)"
+        )
+        texts.append((rows, paths))
+        context.close()
+    assert texts[0] == texts[1]
+    assert len(texts[0][0]) == 4
+
+
+def test_sorting_turns_round_and_is_in_the_address(overview, open_page):
+    page, watch = overview()
+    page.click("button[data-sort=symbol]")
+    assert names(page) == ["BTCUSDT", "ETHUSDT", "NEWUSDT", "OLDUSDT"]
+    assert page.locator("th[data-column=symbol]").get_attribute("aria-sort") == "ascending"
+    page.click("button[data-sort=symbol]")
+    assert names(page) == ["OLDUSDT", "NEWUSDT", "ETHUSDT", "BTCUSDT"]
+    page.click("button[data-sort=price]")
+    assert names(page) == ["BTCUSDT", "ETHUSDT", "OLDUSDT", "NEWUSDT"]
+    page.click("button[data-sort=price]")
+    assert names(page) == ["OLDUSDT", "ETHUSDT", "BTCUSDT", "NEWUSDT"]  # what has no price stays last
+    assert "sort=price" in page.url
+    assert asked(watch) == []
+    again, _ = overview(page.url[page.url.index("?") :])
+    assert names(again) == ["OLDUSDT", "ETHUSDT", "BTCUSDT", "NEWUSDT"]
+    page.go_back()
+    page.wait_for_function("() => location.search.includes('dir=desc')")
+    assert names(page)[0] == "BTCUSDT"
+
+
+def test_the_filter_leaves_out_what_does_not_hold_the_text(overview):
+    page, _ = overview()
+    page.keyboard.press("f")
+    page.keyboard.type("eth")
+    assert names(page) == ["ETHUSDT"]
+    assert page.locator("#shown").inner_text() == "1 of 4"
+    assert "q=ETH" in page.url
+    page.keyboard.type("x")
+    assert names(page) == []
+    page.click("#clear")
+    assert len(names(page)) == 4
+    again, _ = overview("?q=old")
+    assert names(again) == ["OLDUSDT"]
+
+
+def test_stars_stay(overview):
+    page, watch = overview()
+    page.click("tr[data-symbol=ETHUSDT] .star")
+    page.click("#starred")
+    assert names(page) == ["ETHUSDT"]
+    assert page.locator("#starred").get_attribute("aria-pressed") == "true"
+    page.reload()
+    assert names(page) == ["ETHUSDT"]
+    page.wait_for_function("() => performance.getEntriesByName('overview-drawn').length > 0")
+    page.click("tr[data-symbol=ETHUSDT] .star")
+    assert names(page) == []
+    assert "No symbol is starred yet" in page.locator("#nothing").inner_text()
+    assert len(asked(watch)) <= 1
+
+
+def test_band_and_market_change_in_place(overview):
+    page, watch = overview()
+    page.evaluate("() => { window.kept = true; }")
+    before = cell(page, "BTCUSDT", "bid").inner_text()
+    page.click("#bands a[data-set='depth=0.1']")
+    page.wait_for_function("text => document.querySelector('[data-cell=bid]').innerText !== text", arg=before)
+    page.click("nav.switch a[data-set='market=FUTURES']")
+    page.wait_for_function("() => document.querySelectorAll('#overview tbody tr').length === 2")
+    assert sorted(names(page)) == ["1000PEPEUSDT", "BTCUSDT"]
+    assert "market=FUTURES" in page.locator("tr[data-symbol=BTCUSDT] a").get_attribute("href")
+    assert "depth=0.1" in page.url
+    assert page.evaluate("window.kept")
+    assert len(asked(watch)) <= 3
+    page.go_back()
+    page.wait_for_function("() => document.querySelectorAll('#overview tbody tr').length === 4")
+
+
+def test_a_row_leads_to_its_chart(overview):
+    page, _ = overview("?market=FUTURES&depth=0.5")
+    cell(page, "BTCUSDT", "spread").click()
+    page.wait_for_url("**/charts/?symbol=BTCUSDT&market=FUTURES&depth=0.5")
+
+
+def test_a_new_book_is_shown_by_itself(overview, web):
+    page, _ = overview("?market=FUTURES")
+    before = cell(page, "1000PEPEUSDT", "price").inner_text()
+    web.add("1000PEPEUSDT", "FUTURES", web.now + 300, 0.0119)
+    page.wait_for_function(
+        "text => document.querySelector('[data-symbol=\"1000PEPEUSDT\"] [data-cell=price]').innerText !== text",
+        arg=before,
+    )
+    assert cell(page, "1000PEPEUSDT", "price").inner_text() == "0.0119000"
+
+
+def test_an_outage_is_told_and_ends(overview):
+    page, watch = overview()
+    watch.expected += ["503", "Failed to load"]
+    body = json.dumps({"success": False, "code": "database_unavailable"})
+    page.route("**/api/v1/overview**", lambda route: route.fulfill(status=503, body=body))
+    page.wait_for_function("() => !document.querySelector('#notice').hidden")
+    assert "The database does not answer" in page.locator("#notice").inner_text()
+    assert page.locator("#live-pill").inner_text().startswith("DOWN")
+    assert len(names(page)) == 4
+    page.unroute("**/api/v1/overview**")
+    page.click("#notice button")
+    page.wait_for_function("() => document.querySelector('#live-pill').innerText.startsWith('LIVE')")
+    assert page.locator("#notice").is_hidden()
+
+
+def test_at_most_one_request_in_five_seconds(overview):
+    page, watch = overview()
+    page.clock.install()
+    page.reload()
+    before = len(watch.requests)
+    for _ in range(60):
+        page.clock.run_for(1000)
+        page.wait_for_timeout(15)
+    polled = [url for url in watch.requests[before:] if "/static/" not in url]
+    assert 6 <= len(polled) <= 12
+
+
+def test_five_hundred_symbols_are_all_there_and_can_be_sorted(overview):
+    page, _ = overview()
+    page.evaluate("""async () => {
+        const { OverviewTable } = await import(document.querySelector("link[href*=overview_table]").href);
+        const state = JSON.parse(document.getElementById("state").textContent);
+        const [model] = state.data;
+        const row = (i) => ({ ...model, symbol: `S${i}USDT`, base: `S${i}`, book: { ...model.book, midPrice: i } });
+        state.data = Array.from({ length: 500 }, (_, i) => row(i));
+        state.count = 500;
+        const table = new OverviewTable(document.getElementById("overview"), (symbol) => `?symbol=${symbol}`);
+        table.show(state, { sort: "price", dir: "desc" }, new Set(), false);
+    }""")
+    rows = page.locator("#overview tbody tr")
+    assert rows.count() == 500
+    assert rows.first.get_attribute("data-symbol") == "S499USDT"
+    assert rows.last.get_attribute("data-symbol") == "S0USDT"
+
+
+def test_the_old_address_leads_here(open_page):
+    page, _ = open_page("/dashboard?market=FUTURES", ready=False)
+    assert page.locator("#market").inner_text() == "FUTURES"
+    assert page.url.endswith("/?market=FUTURES")
+
+
+def test_a_phone_shows_cards_within_its_width(overview):
+    page, _ = overview(viewport=PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    box = page.locator("tr[data-symbol=BTCUSDT]").bounding_box()
+    assert 80 < box["height"] < 200
+    page.select_option("#sorter", "symbol")
+    assert names(page)[0] == "BTCUSDT"
+    page.click("#turn")
+    assert names(page)[0] == "OLDUSDT"
+
+
+@pytest.mark.parametrize("palette", ["classic", "safe"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("shape", ["wide", "phone"])
+def test_axe_finds_nothing_serious(overview, theme, palette, shape):
+    viewport = WIDE if shape == "wide" else PHONE
+    page, _ = overview("?depth=5", viewport=viewport, cookies={"theme": theme, "palette": palette})
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("async () => (await axe.run()).violations")
+    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in grave] == []

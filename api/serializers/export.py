@@ -37,7 +37,9 @@ class ListField(serializers.CharField):
         return values
 
 
-@extend_schema_field({"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}})
+@extend_schema_field(
+    {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}, "example": ["BTCUSDT"]}
+)
 class SymbolsField(ListField):
     pass
 

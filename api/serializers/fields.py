@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from api.times import parse_moment
+from api.times import LAST, epoch_ms, parse_moment
 from markets.models import Market
 
 BANDS: tuple[Decimal, ...] = settings.DEPTH_BANDS
@@ -87,7 +87,7 @@ class WordField(serializers.ChoiceField):
 @extend_schema_field(
     {
         "anyOf": [
-            {"type": "integer", "minimum": 0, "maximum": 4_102_444_800_000},
+            {"type": "number", "minimum": 0, "maximum": epoch_ms(LAST), "exclusiveMaximum": True},
             {"type": "string", "format": "date-time"},
         ]
     }

@@ -84,6 +84,7 @@ export class DepthChart {
     const add = (View, pane) => this.chart.addCustomSeries(new View(), { priceFormat: format, priceLineVisible: false }, pane);
     for (const name of ["bid", "ask"]) if (side === "both" || side === name) this.series[name] = add(LineView, 0);
     if (side === "both" || side === "diff") this.series.diff = add(DiffView, side === "both" ? 1 : 0);
+    this.series.diff?.priceScale().applyOptions({ scaleMargins: { top: 0.18, bottom: 0.06 } }); // room for the legend
     const panes = this.chart.panes();
     panes.forEach((pane, i) => pane.setStretchFactor(i ? 1 : 2.6));
     this.marks = panes.map((pane) => {

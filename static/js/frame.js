@@ -105,7 +105,7 @@ function keepTips() {
     tip.style.top = `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`;
   };
   for (const event of ["mouseover", "focusin"]) document.addEventListener(event, show);
-  document.addEventListener("focusout", () => (tip.hidden = true));
+  for (const event of ["focusout", "click"]) document.addEventListener(event, () => (tip.hidden = true));
   onKey("Escape", () => (tip.hidden = true));
 }
 

@@ -40,7 +40,7 @@ function diffOf(point) {
   const share = (point.diff / (point.bid + point.ask || 1)) * 100;
   const mark = MARKS[point.quality];
   const element = part(`${mark}${compact(point.diff)}  ${mark}${percent(share, 1)}%`, "value");
-  if (point.quality !== "unknown") element.classList.add(point.diff >= 0 ? "bid" : "ask");
+  element.classList.add(point.quality === "unknown" ? "name" : point.diff >= 0 ? "bid" : "ask");
   return [element];
 }
 

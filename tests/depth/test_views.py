@@ -43,7 +43,6 @@ def state_of(answer):
 
 
 def test_addresses_that_lead_to_the_chart(client):
-    assert client.get("/", follow=False)["Location"] == "/charts/"
     assert client.get("/dashboard")["Location"] == "/"
     assert client.get("/charts?symbol=X")["Location"] == "/charts/?symbol=X"
 

@@ -35,6 +35,12 @@ class Web:
     address: str
     now: float
     environment: dict[str, str]
+    filled: float  # when its history was made: `market` counts its gap back from here
+
+    def keep_fresh(self) -> None:
+        """Stores the minutes that have passed, so that a long run of tests does not end on old books."""
+        if time.time() - self.now > 45:
+            self.now = float(run_python(self.environment, "-m", "tests.pages.market", "continue", self.now))
 
     def add(self, name: str, market: str, moment: float, price: float, *bid_levels: int) -> None:
         """Stores one more book, as the collector would."""
@@ -95,7 +101,7 @@ def web(tmp_path_factory) -> Iterator[Web]:
         run_python(environment, "manage.py", "collectstatic", "--noinput", "-v0")
         now = float(run_python(environment, "-m", "tests.pages.market", "fill"))
         with served(port, environment, folder / "web.log") as address:
-            yield Web(address, now, environment)
+            yield Web(address, now, environment, now)
 
 
 @contextmanager
@@ -159,6 +165,7 @@ class Watch:
 def open_page(web, browser):
     """`open_page(path, viewport=..., cookies=...)` gives (page, watch); consoles are checked at the end."""
     contexts, watches = [], []
+    web.keep_fresh()
 
     def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready=True, **options):
         context = browser.new_context(viewport=viewport, base_url=web.address, **options)

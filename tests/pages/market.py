@@ -1,7 +1,8 @@
 """A small market in a database of its own: real rows, stored through the depth services from books made with numpy.
 
 Run as a program, on the database that DATABASE_URL names: `fill` prints the moment of the newest books (epoch seconds);
-`add SYMBOL MARKET MOMENT PRICE [BID LEVELS]` stores one more."""
+`add SYMBOL MARKET MOMENT PRICE [BID LEVELS]` stores one more; `continue MOMENT` stores the minutes since that moment and
+prints the newest one's."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -65,17 +66,35 @@ def list_symbols() -> None:
 
 def store_history(now: datetime) -> None:
     """Three hours of BTCUSDT with a gap and a short stretch, one new book of the others, an old one of OLDUSDT."""
-    books = []
-    for ago in range(MINUTES):
+    books = newest(now)
+    for ago in range(1, MINUTES):
         at = now - timedelta(minutes=ago)
         if ago not in GAP:
             mid = 64_000.0 + 30 * np.sin(ago / 9)
             books.append(book("BTCUSDT", "SPOT", at, mid, 2, 40 if ago in SHORT else 80))
             books.append(book("BTCUSDT", "FUTURES", at, mid + 12, 2))
-    books.append(book("ETHUSDT", "SPOT", now, 3_100.0, 2))
-    books.append(book("1000PEPEUSDT", "FUTURES", now, 0.0112, 7))
     books.append(book("OLDUSDT", "SPOT", now - timedelta(minutes=25), 12.0, 3))
     store_books(books)
+
+
+def newest(at: datetime) -> list[CollectedBook]:
+    return [
+        book("BTCUSDT", "SPOT", at, 64_000.0, 2),
+        book("BTCUSDT", "FUTURES", at, 64_012.0, 2),
+        book("ETHUSDT", "SPOT", at, 3_100.0, 2),
+        book("1000PEPEUSDT", "FUTURES", at, 0.0112, 7),
+    ]
+
+
+def go_on(since: float) -> float:
+    """Stores every minute since then, as the collector would have; gives the newest book's moment."""
+    now, books = datetime.now(UTC), []
+    at = now
+    while at.timestamp() > since:
+        books += newest(at)
+        at -= timedelta(minutes=1)
+    store_books(books)
+    return now.timestamp()
 
 
 def fill() -> float:
@@ -95,6 +114,8 @@ def add(name: str, market: str, moment: float, price: float, bid_levels: int = 8
 if __name__ == "__main__":
     if sys.argv[1] == "fill":
         sys.stdout.write(f"{fill()}\n")
+    elif sys.argv[1] == "continue":
+        sys.stdout.write(f"{go_on(float(sys.argv[2]))}\n")
     else:
         name, market, moment, price, *levels = sys.argv[2:]
         add(name, market, float(moment), float(price), *map(int, levels))

@@ -221,10 +221,11 @@ def hover_minutes_ago(page, minutes, count=62.4):
     return page.locator("#legend-lines").text_content()
 
 
-def test_the_crosshair_tells_values_and_gaps(open_page):
+def test_the_crosshair_tells_values_and_gaps(open_page, web):
     page, _ = open_page("/charts/?symbol=BTCUSDT&depth=1&range=1h")
+    passed = (web.now - web.filled) / 60
     assert "BID" in hover_minutes_ago(page, 20)
-    assert "not collected" in hover_minutes_ago(page, 46)
+    assert "not collected" in hover_minutes_ago(page, 46 + passed)
     diff = page.locator("#legend-diff").text_content()
     assert diff == "DIFF USDT"
 
@@ -363,8 +364,9 @@ def test_a_new_minute_appears_by_itself_and_moves_the_price(open_page, web):
 def test_an_old_book_is_stale_and_greyed(open_page):
     page, _ = open_page("/charts/?symbol=OLDUSDT")
     assert page.locator("#live-pill").inner_text().startswith("STALE")
-    assert "25 min old" in page.locator("#notice").inner_text()
+    assert re.search(r"(2[5-9]|3\d) min old", page.locator("#notice").inner_text())
     assert page.locator("body.stale").count() == 1
+    assert serious(page) == []
     page.click("#live-pill")
     assert "Book read" in page.locator("#pill-details").inner_text()
 

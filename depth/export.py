@@ -18,16 +18,29 @@ FIRST_MARKET = datetime(2017, 7, 1, tzinfo=UTC)  # nothing was traded before
 
 OLDEST_MINUTE = "SELECT min(timestamp) FROM snapshots"
 CHOSEN = """
-    FROM snapshots
-    WHERE (symbol, market_type) IN (SELECT * FROM unnest(%(symbols)s::text[], %(markets)s::text[]))
-      AND depth = ANY(%(bands)s::numeric[]) AND timestamp >= %(start)s AND timestamp < %(end)s
+    (symbol, market_type) IN (SELECT * FROM unnest(%(symbols)s::text[], %(markets)s::text[]))
+    AND depth = ANY(%(bands)s::numeric[])
 """
+MINUTES = f"FROM snapshots WHERE {CHOSEN} AND timestamp >= %(start)s AND timestamp < %(end)s"
+# Buckets that have an aggregate, and those of hours that were written to since.
 BUCKETS = f"""
     SELECT count(*) FROM (
-        SELECT 1 {CHOSEN} GROUP BY symbol, market_type, depth, date_trunc(%(unit)s, timestamp, 'UTC')
+        SELECT symbol, market_type, depth, bucket FROM {{relation}}
+        WHERE {CHOSEN} AND bucket >= %(start)s AND bucket < %(end)s
+        UNION
+        SELECT symbol, market_type, depth, date_trunc('{{unit}}', hour, 'UTC')
+        FROM snapshots_unrolled CROSS JOIN LATERAL (
+            SELECT DISTINCT symbol, market_type, depth FROM snapshots
+            WHERE {CHOSEN} AND timestamp >= hour AND timestamp < hour + INTERVAL '1 hour'
+        ) AS written
+        WHERE hour >= %(start)s AND hour < %(end)s
     ) AS buckets
 """  # noqa: S608 - made of constants
-COUNT = {"1m": f"SELECT count(*) {CHOSEN}", "1h": BUCKETS, "1d": BUCKETS}
+COUNT = {
+    "1m": f"SELECT count(*) {MINUTES}",
+    "1h": BUCKETS.format(relation="snapshots_agg_1h", unit="hour"),
+    "1d": BUCKETS.format(relation="snapshots_agg_1d", unit="day"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,13 @@ def choose_books(names: Sequence[str], markets: Sequence[str]) -> tuple[tuple[st
     return tuple(chosen)
 
 
+def stored_books(names: Sequence[str], markets: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The books of these names on these markets that the registry knows, collected now or not: what was stored of
+    them may still be there. One query."""
+    rows = Symbol.objects.filter(exchange="binance", name__in=names, market__in=markets)
+    return tuple(rows.order_by("name", "-market").values_list("name", "market"))
+
+
 def stretches(selection: Selection) -> Iterator[Stretch]:
     """Every point of a selection, series after series in the order of its books and bands; empty stretches are left
     out. Each step is one short query, so whoever reads slowly or stops holds nothing of the database."""
@@ -123,7 +143,6 @@ def count_rows(selection: Selection) -> RowCount:
         "bands": list(selection.bands),
         "start": bucket_of(selection.start, selection.interval) if whole else selection.start,
         "end": bucket_of(selection.end, selection.interval) + step,
-        "unit": {"1m": "minute", "1h": "hour", "1d": "day"}[selection.interval],
     }
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -134,6 +153,6 @@ def count_rows(selection: Selection) -> RowCount:
         if not isinstance(error.__cause__, QueryCanceled):
             raise
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 {CHOSEN}", asked)
+        cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 {MINUTES}", asked)
         guess = cursor.fetchone()[0][0]["Plan"]["Plan Rows"]
     return RowCount(int(guess // (step // INTERVALS["1m"])), False)

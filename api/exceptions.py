@@ -6,11 +6,9 @@ from math import ceil
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from django.views import defaults
-from psycopg_pool import PoolClosed, PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -18,11 +16,11 @@ from api.middleware import request_id
 from api.renderers import ApiRenderer, encode
 from api.times import epoch_ms
 from markets.errors import NotCollected, UnknownSymbol
+from markets.storage import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, PoolClosed)
 CODES = {
     drf.ParseError: "invalid_json",
     drf.NotAuthenticated: "not_authenticated",

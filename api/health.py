@@ -11,11 +11,11 @@ from typing import Any
 import redis
 from django.db import connection
 
-from api.exceptions import DATABASE_AWAY
 from api.times import epoch_ms
 from collector.selectors import CollectorStatus, process_status, status
+from collector.spool_use import spool_use
 from markets.connections import broker_redis
-from markets.storage import storage_name
+from markets.storage import DATABASE_AWAY, storage_name
 
 PROCESSES = ("worker", "beat")
 HEALTHY = "healthy"
@@ -44,7 +44,8 @@ def check(now: datetime) -> Health:
     database, server = _begin(_select_one), _begin(broker_redis().ping)
     found = _database(database, now) | _redis(server, now)
     found["websockets"] = {"status": HEALTHY, "active": 0, "clients": 0}
-    ordered = {name: found[name] for name in ("database", "redis", "websockets", "collector", *PROCESSES)}
+    found["spool"] = _spool(found["redis"]["status"] == HEALTHY)
+    ordered = {name: found[name] for name in ("database", "redis", "websockets", "collector", *PROCESSES, "spool")}
     return Health(_overall(ordered), ordered, _storage() if found["database"]["status"] == HEALTHY else None)
 
 
@@ -86,6 +87,13 @@ def _collector(found: CollectorStatus) -> dict[str, Any]:
         "lagSeconds": found.lag_seconds,
         "symbols": found.symbols,
     }
+
+
+def _spool(others: bool) -> dict[str, Any]:
+    """What waits for the database on disk; of other machines what they told Redis, unless that is away."""
+    use = spool_use(others)
+    oldest = epoch_ms(use.oldest) if use.oldest else None
+    return {"status": use.status, "bytes": use.bytes, "batches": use.batches, "limit": use.limit, "oldest": oldest}
 
 
 def _redis(question: Question, now: datetime) -> dict[str, dict[str, Any]]:

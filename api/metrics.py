@@ -10,10 +10,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from api.exceptions import DATABASE_AWAY
 from api.health import GOOD, HEALTHY, Health, check
 from collector.selectors import ProcessBeat, processes, statistics, status, weight
 from markets.models import Market
+from markets.storage import DATABASE_AWAY
 
 PREFIX = "trading_"
 Sample = tuple[list[str], float]
@@ -33,6 +33,7 @@ class _Platform(Collector):
     def collect(self) -> Iterator[Metric]:
         health = check(self.now)
         yield from _up(health)
+        yield from _spool(health)
         parts: list[Callable[[datetime], Iterable[Metric]]] = []
         if health.components["database"]["status"] == HEALTHY:
             parts += [_collection, _minute, _weights]
@@ -66,6 +67,15 @@ def _up(health: Health) -> list[Metric]:
     return [
         _gauge("up", "1: the part works (or was stopped on purpose).", _states(health), ("component",)),
         _gauge("latency_seconds", "Time of one question to a server.", servers, ("component",)),
+    ]
+
+
+def _spool(health: Health) -> list[Metric]:
+    part = health.components["spool"]
+    return [
+        _gauge("spool_bytes", "That wait on disk for the database.", [([], part["bytes"])]),
+        _gauge("spool_batches", "That wait on disk for the database.", [([], part["batches"])]),
+        _gauge("spool_limit_bytes", "That may wait.", [([], part["limit"])]),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from collector.events import Event, Type
 from collector.exchanges.base import Answer, Banned, Blocked, Halted, RateLimited, Venue, VenueError
 from collector.limits import Priority, WeightBudget, budget
+from collector.memory import remembered
 from collector.models import VenueLimit
 
 T = TypeVar("T")
@@ -76,8 +77,9 @@ def _event(limits: WeightBudget, error: Halted, until: datetime) -> Event:
 def budget_of(venue: Venue, market: str) -> WeightBudget:
     """The market's budget with what is known of the exchange's own limit and clock. One query."""
     limits = budget(venue.name, market, venue.default_weight[market])
-    row = VenueLimit.objects.filter(exchange=venue.name, market=market).first()
-    if row is not None:
-        limits.limit = row.weight_per_minute
-        limits.offset_ms = row.clock_offset_ms or 0
+    rows = VenueLimit.objects.filter(exchange=venue.name, market=market)
+    columns = rows.values_list("weight_per_minute", "clock_offset_ms")
+    known = remembered(f"limit:{venue.name}:{market}", list[tuple[int, int | None]], lambda: list(columns))
+    for weight, offset in known:
+        limits.limit, limits.offset_ms = weight, offset or 0
     return limits

@@ -1,4 +1,4 @@
-"""What Celery's processes do beside their tasks: collect at once at a start, show signs of life, die together."""
+"""What Celery's processes do beside their tasks: collect at once, watch, show signs of life, die together."""
 
 import ctypes
 import logging
@@ -20,9 +20,11 @@ PR_SET_PDEATHSIG = 1
 @worker_ready.connect
 def on_worker_ready(**_: Any) -> None:
     """The first collection starts at once, and a minute that a killed worker left is finished."""
+    from collector import watch
     from collector.tasks import collect_minute
 
     beat("worker")
+    watch.begin()
     try:
         collect_minute.apply_async(expires=50)
     except OperationalError as error:  # Beat starts the next minute

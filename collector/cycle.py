@@ -1,35 +1,36 @@
 """A minute's collection: what is to be read, in parts, and the reading of one part from lease to last commit."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-
-from django.db.models.functions import Greatest
+from functools import partial
 
 from collector import refusals
 from collector.asking import budget_of
 from collector.batches import Batch
 from collector.exchanges import EXCHANGES
 from collector.exchanges.base import Venue
+from collector.gathered import OPENING, Opening
 from collector.lease import LIFETIME, Lease, State
 from collector.limits import PLANNED_SHARE
-from collector.models import CollectionMinute, RunState
+from collector.memory import remembered
+from collector.models import RunState
 from collector.plan import keep_or_change, weight_of
 from collector.polling import BUDGET, REFUSED, UNAVAILABLE, Poll, Target
 from collector.registry import measure_clock, sync_registry
 from collector.venues import venue
 from depth.selectors import stored_symbols
-from depth.services import minute_of
+from depth.services import SpoolFull, accept, guarded, minute_of
 from markets import services as markets
-from markets.models import Symbol
 from markets.selectors import collected_symbols
+from markets.storage import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
 MARGIN = timedelta(seconds=2)  # before a minute's end nothing new is asked
-DATABASE_PATIENCE = timedelta(seconds=12)  # after a minute's end its books wait so long for the database
 PARTS = 4  # of a market, for the workers to share
 SMALLEST_PART = 5
 MISSING_MARKET_EVERY = 5  # minutes
@@ -60,9 +61,7 @@ class PartResult:
 
 def is_running() -> bool:
     """Whether collection is switched on; it is until somebody switches it off."""
-    state, _ = RunState.objects.get_or_create(pk=1)
-    running: bool = state.running
-    return running
+    return remembered("running", bool, lambda: bool(RunState.objects.get_or_create(pk=1)[0].running))
 
 
 def collect_minute(now: datetime, send: Callable[[Part], None]) -> list[Part]:
@@ -89,36 +88,58 @@ def collect_minute(now: datetime, send: Callable[[Part], None]) -> list[Part]:
         send(part)
     for chosen in map(venue, EXCHANGES):
         for market in {part.market for part in parts if part.exchange == chosen.name}:
-            measure_clock(chosen, market)
+            with unless_away("the exchange's clock is not written down"):
+                measure_clock(chosen, market)
     return parts
+
+
+@contextmanager
+def unless_away(what: str) -> Iterator[None]:
+    """For what can be left out of a minute while the database is away."""
+    try:
+        yield
+    except DATABASE_AWAY as error:
+        logger.warning("%s: the database is away (%s)", what, str(error).strip())
 
 
 def _know_the_markets(minute: datetime) -> None:
     """Reads the registry of markets that it does not know yet, such as after a start without the exchange."""
     for chosen in map(venue, EXCHANGES):
-        known = markets.known_markets(chosen.name)
+        known = remembered(f"markets:{chosen.name}", set[str], partial(markets.known_markets, chosen.name))
         missing = [market for market in chosen.markets if market not in known]
         if missing and (not known or minute.minute % MISSING_MARKET_EVERY == 0):
-            for line in sync_registry(missing):
-                logger.info("%s", line)
+            with unless_away("missing markets are not read"):
+                for line in sync_registry(missing):
+                    logger.info("%s", line)
 
 
 def plan_market(chosen: Venue, market: str) -> tuple[list[str], list[str]]:
     """The symbols to read, the most important first, and those that the request budget has no room for. Gives each
     its number of levels where it must change, and tells the budget what the minute needs."""
-    symbols = collected_symbols(market, chosen.name)
+    symbols = _collected(chosen.name, market)
     limits = budget_of(chosen, market)
     tiers = chosen.tiers[market]
-    known = {symbol.name: symbol.depth_limit for symbol in symbols}
-    plan = keep_or_change([symbol.name for symbol in symbols], known, tiers, int(limits.limit * PLANNED_SHARE))
-    changed = {symbol.pk: plan[symbol.name] for symbol in symbols if plan[symbol.name] != symbol.depth_limit}
+    known = {name: limit for _, name, limit in symbols}
+    plan = keep_or_change(list(known), known, tiers, int(limits.limit * PLANNED_SHARE))
+    changed = {key: plan[name] for key, name, limit in symbols if plan[name] != limit}
     if changed:
-        markets.set_depth_limits(changed)
+        with unless_away("new numbers of levels wait"):
+            markets.set_depth_limits(changed)
+            _collected(chosen.name, market)  # remembered as it is now
     limits.announce(weight_of(plan, tiers))
     left_out = [name for name in plan if plan[name] is None]
     if left_out:
         logger.warning("%s: the request budget has no room for %d of %d symbols", market, len(left_out), len(plan))
-    return [symbol.name for symbol in symbols if plan[symbol.name] is not None], left_out
+    return [name for name in known if plan[name] is not None], left_out
+
+
+def _collected(exchange: str, market: str) -> list[tuple[int, str, int | None]]:
+    """Key, name and levels a side of each symbol to read, the most important first."""
+
+    def read() -> list[tuple[int, str, int | None]]:
+        return [(symbol.pk, symbol.name, symbol.depth_limit) for symbol in collected_symbols(market, exchange)]
+
+    return remembered(f"symbols:{exchange}:{market}", list[tuple[int, str, int | None]], read)
 
 
 def _parts(exchange: str, market: str, names: Sequence[str], minute: datetime) -> list[Part]:
@@ -127,13 +148,11 @@ def _parts(exchange: str, market: str, names: Sequence[str], minute: datetime) -
 
 
 def _open_minute(minute: datetime, now: datetime, expected: int, unplanned: int) -> None:
-    causes = {BUDGET: unplanned} if unplanned else {}
-    _, new = CollectionMinute.objects.get_or_create(
-        minute=minute,
-        defaults={"expected": expected, "started_at": now, "overrun": unplanned, "causes": causes},
-    )
-    if not new:
-        CollectionMinute.objects.filter(minute=minute).update(expected=Greatest("expected", expected))
+    opening = Opening(minute, now, expected, unplanned, {BUDGET: unplanned} if unplanned else {})
+    try:
+        accept(OPENING, opening, note=True)
+    except SpoolFull as error:
+        logger.critical("%s is not written down: the database is away, and the spool is full: %s", minute, error)
 
 
 def collect_part(part: Part) -> PartResult:
@@ -163,7 +182,7 @@ def collect_part(part: Part) -> PartResult:
 
 def _read_and_store(part: Part, lease: Lease, deadline: datetime, end: datetime) -> PartResult:
     chosen = venue(part.exchange)
-    batch = Batch(part.exchange, part.market, part.minute, end + DATABASE_PATIENCE)
+    batch = Batch(part.exchange, part.market, part.minute)
     poll = Poll(chosen, budget_of(chosen, part.market), _targets(chosen, part, batch), deadline, end)
     postponed = []
     for reading in poll.readings():
@@ -192,11 +211,12 @@ def _read_and_store(part: Part, lease: Lease, deadline: datetime, end: datetime)
 
 def _targets(chosen: Venue, part: Part, batch: Batch) -> list[Target]:
     """What is to be read: not what is stored, and not what the exchange refused a short while ago."""
-    stored = stored_symbols(part.market, part.minute, part.names)
+    stored: set[str] = set()
+    with unless_away("what is stored may be read again"):
+        stored = guarded(lambda: stored_symbols(part.market, part.minute, part.names))
     names = [name for name in part.names if name not in stored]
     refused = refusals.waiting(part.exchange, part.market, names)
-    found = Symbol.objects.filter(exchange=part.exchange, market=part.market, name__in=names)
-    limits = dict(found.values_list("name", "depth_limit"))
+    limits = {name: limit for _, name, limit in _collected(part.exchange, part.market)}
     for name in refused:
         batch.missing(name, REFUSED, "")
     smallest = chosen.tiers[part.market][0].limit

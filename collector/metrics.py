@@ -9,12 +9,13 @@ from redis import RedisError
 
 from collector.events import Event, Type, record
 from collector.heartbeat import ProcessBeat, processes
-from collector.models import CollectionMinute, SystemMetric
+from collector.models import CollectionMinute, RunState, SystemMetric
+from collector.processes import host
+from depth.services import spool_state
 
 logger = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
-LOOK_BACK = timedelta(minutes=10)  # minutes that were left open while no worker was there
 MOST_PROCESSES = 100
 UNREAD = "unread"  # no process took its part: none was there, or it was killed too late for another to go on
 
@@ -40,18 +41,24 @@ def record_metrics(now: datetime) -> int:
     """Closes the minutes that are over and stores the figures of the last one, and of every process that is alive;
     gives how many figures. Repeating it within a minute adds nothing."""
     minute = now.replace(second=0, microsecond=0) - MINUTE
+    if not spool_state().batches:  # else books of these minutes are still to come
+        _close_until(minute)
     with transaction.atomic():
-        for open_minute in CollectionMinute.objects.select_for_update().filter(
-            minute__gte=minute - LOOK_BACK, minute__lte=minute, closed=False
-        ):
-            close(open_minute)
+        RunState.objects.select_for_update().filter(pk=1).first()  # one at a time
         if SystemMetric.objects.filter(time=minute).exists():
             return 0
         found = CollectionMinute.objects.filter(minute=minute).first()
         rows = _minute_figures(found) if found else []
-        rows += _process_figures(minute)
+        rows += _process_figures(minute) + _spool_figures(minute)
         SystemMetric.objects.bulk_create(rows)
     return len(rows)
+
+
+def _close_until(minute: datetime) -> None:
+    """Closes every open minute up to this one, also those of an outage however long."""
+    with transaction.atomic():
+        for found in CollectionMinute.objects.select_for_update().filter(minute__lte=minute, closed=False):
+            close(found)
 
 
 def close(found: CollectionMinute) -> None:
@@ -84,6 +91,14 @@ def _process_figures(minute: datetime) -> list[SystemMetric]:
         SystemMetric(time=minute, name=name, value=value, metadata=_who(beat))
         for beat in beats
         for name, value in (("process.cpu_percent", beat.cpu_percent), ("process.memory_bytes", beat.memory_bytes))
+    ]
+
+
+def _spool_figures(minute: datetime) -> list[SystemMetric]:
+    state = spool_state()
+    figures = {"spool.bytes": state.bytes, "spool.batches": state.batches}
+    return [
+        SystemMetric(time=minute, name=name, value=value, metadata={"host": host()}) for name, value in figures.items()
     ]
 
 

@@ -81,6 +81,23 @@ class CollectionMinute(models.Model):
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
 
+class Outage(models.Model):
+    """When something was away without which nothing is collected: the cause of the minutes that are missing."""
+
+    class Cause(models.TextChoices):
+        PLATFORM = "platform", "platform down"
+        REDIS = "redis", "Redis away"
+        DATABASE = "database", "database away"
+
+    cause = models.CharField(max_length=16, choices=Cause.choices)
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+
+    class Meta:
+        db_table = "collector_outages"
+        ordering = ["-start"]
+
+
 class VenueLimit(models.Model):
     """What the exchange says of itself: its request budget, and how far its clock is from ours."""
 

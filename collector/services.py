@@ -33,6 +33,8 @@ LIFETIMES = {
     "websocket_events": ("time", timedelta(days=14), True),
     "system_metrics": ("time", timedelta(days=60), True),
     "collector_minutes": ("minute", timedelta(days=60), False),
+    "collector_outages": ("start", timedelta(days=60), False),
+    "stored_batches": ("at", timedelta(days=7), False),
 }
 DELETE_BATCH = 20_000
 DELETE_OLD = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {time} < %s LIMIT %s))"

@@ -75,3 +75,13 @@ class UnrolledHour(models.Model):
 
     class Meta:
         db_table = "snapshots_unrolled"
+
+
+class StoredBatch(models.Model):
+    """A batch that is stored, so that it is not stored again when it is tried again. Kept for a week."""
+
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "stored_batches"

@@ -6,16 +6,62 @@ from datetime import datetime
 from decimal import Decimal
 from time import monotonic
 
+import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
 from depth import rollups, store
+from depth.intake import accept, guarded, kind, replay, retried, spool_identity, spool_state
 from depth.models import LIFETIMES
+from depth.spool import SpoolFull, SpoolState
 from depth.volumes import BandVolumes, Book, measure, reach_percent
 from markets.storage import storage_name
 
+__all__ = [
+    "CollectedBook",
+    "MeasuredBooks",
+    "SnapshotRow",
+    "SpoolFull",
+    "SpoolState",
+    "StoredCount",
+    "accept",
+    "guarded",
+    "kind",
+    "measured",
+    "minute_of",
+    "replay",
+    "retain",
+    "spool_identity",
+    "spool_state",
+    "store_books",
+    "store_measured",
+    "store_rows",
+]
+
 TOP_LEVELS = 20
+# Rows as `depth.store` writes them, in the order of its columns.
+VolumeRow = tuple[str, str, Decimal, datetime, float, float, float, float, bool, bool]
+BookRow = tuple[
+    str,
+    str,
+    datetime,
+    datetime,
+    datetime | None,
+    int,
+    Decimal,
+    Decimal,
+    list[float],
+    list[float],
+    list[float],
+    list[float],
+    int,
+    int,
+    float | None,
+    float | None,
+    int,
+    str,
+]
 DELETE_BATCH = 20_000
 DELETE_OLD = """
     DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {time} < %s LIMIT %s))
@@ -59,20 +105,39 @@ def minute_of(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def store_books(books: Sequence[CollectedBook], bands: Sequence[Decimal] | None = None) -> StoredCount:
-    """Measures the books within `bands` (default: the configured ones) and stores both the volumes and the books.
+class MeasuredBooks(msgspec.Struct, frozen=True):
+    """Order books and their volumes, ready to be stored: now, or from the spool."""
 
-    One book a symbol, market and minute: a second one of the same minute is left out, with its rows."""
+    books: list[BookRow] = []
+    volumes: list[VolumeRow] = []
+
+
+def measured(books: Sequence[CollectedBook], bands: Sequence[Decimal] | None = None) -> MeasuredBooks:
+    """The books with their volumes within `bands` (default: the configured ones)."""
     chosen = settings.DEPTH_BANDS if bands is None else bands
+    volumes = [_values(row) for book in books for row in _measured(book, chosen)]
+    return MeasuredBooks([_book_row(book) for book in books], volumes)
+
+
+def store_measured(rows: MeasuredBooks) -> StoredCount:
+    """Stores volumes and books, all or nothing. One book a symbol, market and minute: a second one of the same minute
+    is left out, with its rows."""
     with transaction.atomic():
-        added = store.write(store.DEPTH_SNAPSHOTS, (_book_row(book) for book in books))
-        rows = store_rows([row for book in books for row in _measured(book, chosen)])
-    return StoredCount(added, rows)
+        added = store.write(store.DEPTH_SNAPSHOTS, rows.books)
+        return StoredCount(added, store.write(store.SNAPSHOTS, rows.volumes))
+
+
+def store_books(books: Sequence[CollectedBook], bands: Sequence[Decimal] | None = None) -> StoredCount:
+    """Measures the books and stores them, as `measured` and `store_measured` say."""
+    return store_measured(measured(books, bands))
 
 
 def store_rows(rows: Sequence[SnapshotRow]) -> int:
-    """Adds rows of `snapshots` that are not there yet, all or nothing; gives how many were added."""
-    return store.write(store.SNAPSHOTS, map(_values, rows))
+    """Adds rows of `snapshots` that are not there yet, all or nothing; gives how many were added.
+
+    They are stored when this returns, never spooled: only the database can tell which of them are new. Tried four
+    times while it fails; raises one of DATABASE_AWAY then."""
+    return retried(lambda: store.write(store.SNAPSHOTS, map(_values, rows)))
 
 
 def _measured(read: CollectedBook, bands: Sequence[Decimal]) -> Iterator[SnapshotRow]:
@@ -80,13 +145,13 @@ def _measured(read: CollectedBook, bands: Sequence[Decimal]) -> Iterator[Snapsho
     return (SnapshotRow(read.symbol, read.market, minute, row) for row in measure(read.book, bands))
 
 
-def _values(row: SnapshotRow) -> tuple[object, ...]:
+def _values(row: SnapshotRow) -> VolumeRow:
     v = row.volumes
-    key = (row.symbol, row.market, v.band, row.minute)
-    return (*key, v.bid_volume, v.ask_volume, v.bid_value, v.ask_value, v.bid_complete, v.ask_complete)
+    figures = (v.bid_volume, v.ask_volume, v.bid_value, v.ask_value, v.bid_complete, v.ask_complete)
+    return (row.symbol, row.market, v.band, row.minute, *figures)
 
 
-def _book_row(read: CollectedBook) -> tuple[object, ...]:
+def _book_row(read: CollectedBook) -> BookRow:
     bids, asks = read.book.bids, read.book.asks
     return (
         read.symbol,

@@ -80,7 +80,7 @@ def write(table: Table, rows: Iterable[Sequence[Any]]) -> int:
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql.SQL(CREATE).format(**names))
-        with cursor.copy(sql.SQL(COPY).format(**names)) as copy:
+        with connection.wrap_database_errors, cursor.copy(sql.SQL(COPY).format(**names)) as copy:
             copy.set_types([kind for _, kind in table.columns])
             for row in rows:
                 copy.write_row(row)

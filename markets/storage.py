@@ -1,6 +1,15 @@
-"""What the database can do."""
+"""What the database can do, and how to tell that it is away."""
 
-from django.db import connection
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.db import InterfaceError, OperationalError, connection
+from psycopg_pool import PoolClosed, PoolTimeout
+
+# What a database that cannot be reached, or breaks off, is known by.
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, PoolClosed)
 
 
 def storage_name() -> str:
@@ -8,3 +17,28 @@ def storage_name() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")
         return "timescaledb" if cursor.fetchone() else "postgresql"
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Within it, a database that is there but silent for `seconds` in all is away too: the connection is cut, and
+    whoever waits gets one of DATABASE_AWAY. (A server that is stopped answers no time-out of its own.)"""
+    if connection.connection is not None and connection.connection.closed and not connection.in_atomic_block:
+        connection.close()
+    connection.ensure_connection()  # has a time-out of its own
+    held = connection.connection
+    if held.closed:
+        raise OperationalError("the connection is closed")
+    timer = threading.Timer(seconds, _cut, [held.pgconn.socket])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _cut(handle: int) -> None:
+    with suppress(OSError), socket.socket(fileno=socket.dup(handle)) as line:
+        line.shutdown(socket.SHUT_RDWR)

@@ -25,3 +25,16 @@ def empty_redis():
 
     broker_redis().flushdb()
     return broker_redis()
+
+
+@pytest.fixture
+def own_spool(tmp_path, settings):
+    """A spool of the test's own, and a breaker that has seen no failure; gives the folder."""
+    from depth import intake
+
+    settings.SPOOL_DIR = tmp_path / "spool"
+    intake.spool.cache_clear()
+    intake.breaker.worked()
+    yield settings.SPOOL_DIR
+    intake.spool.cache_clear()
+    intake.breaker.worked()

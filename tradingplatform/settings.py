@@ -76,6 +76,8 @@ _home = embedded.home(ENV.data_dir, simulated=ENV.simulated_market)
 DATABASE_URL = ENV.database_url or embedded.addresses(_home).database_url
 REDIS_URL = ENV.redis_url or embedded.addresses(_home).redis_url
 CACHE_REDIS_URL = ENV.cache_redis_url or REDIS_URL
+SPOOL_DIR = _home / "spool"
+SPOOL_LIMIT = ENV.spool_limit_mb * 1024 * 1024
 
 _conninfo = conninfo_to_dict(DATABASE_URL)
 DATABASES: dict[str, dict[str, Any]] = {

@@ -7,9 +7,10 @@ from rest_framework import serializers
 
 from api.serializers.common import Answer
 from api.serializers.fields import BandField, MarketQuery, RangeQuery, WordField
+from collector.absences import KNOWN_CAUSES
 
 MOST_GAPS = 1000
-CAUSES = ("stopped", "outage", "not collected")
+CAUSES = ("stopped", *KNOWN_CAUSES, "outage", "not collected")
 
 
 class HistoryQuery(RangeQuery):

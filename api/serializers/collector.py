@@ -28,6 +28,13 @@ class Weights(serializers.Serializer):
     futures = Weight()
 
 
+class SpoolUse(serializers.Serializer):
+    bytes = serializers.IntegerField(help_text="That wait on disk for the database, over all machines.")
+    batches = serializers.IntegerField()
+    limit = serializers.IntegerField(help_text="Bytes that may wait.")
+    status = serializers.ChoiceField(("healthy", "degraded", "unhealthy"))
+
+
 class Stats(serializers.Serializer):
     totalRequests = serializers.IntegerField()
     successfulRequests = serializers.IntegerField()
@@ -36,6 +43,7 @@ class Stats(serializers.Serializer):
     lastCollectionTime = serializers.IntegerField(allow_null=True, help_text="Epoch milliseconds; null: never.")
     running = serializers.BooleanField()
     lastCycle = LastCycle(allow_null=True)
+    spool = SpoolUse()
     weight = Weights()
 
 

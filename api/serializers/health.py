@@ -31,6 +31,14 @@ class Process(serializers.Serializer):
     lastTask = serializers.IntegerField(required=False, allow_null=True, help_text="Epoch milliseconds.")
 
 
+class SpoolPart(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES, help_text="degraded: something waits; unhealthy: it is full.")
+    bytes = serializers.IntegerField(help_text="That wait on disk for the database, over all machines.")
+    batches = serializers.IntegerField()
+    limit = serializers.IntegerField(help_text="Bytes that may wait.")
+    oldest = serializers.IntegerField(allow_null=True, help_text="When the oldest came, epoch milliseconds.")
+
+
 class Components(serializers.Serializer):
     database = Server()
     redis = Server()
@@ -38,6 +46,7 @@ class Components(serializers.Serializer):
     collector = CollectorPart()
     worker = Process()
     beat = Process()
+    spool = SpoolPart()
 
 
 class HealthAnswer(Answer):

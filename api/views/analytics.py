@@ -1,17 +1,19 @@
 """GET analytics/history and analytics/stats: what the kept rows add up to, and what is missing of them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.gaps import MINUTE, gaps, minutes
+from api.gaps import MINUTE, Gap, Period, gaps, minutes
 from api.schema import operation
 from api.serializers.analytics import MOST_GAPS, HistoryAnswer, HistoryQuery, StatsAnswer, StatsQuery
 from api.times import iso
 from api.views.base import ApiView, find_symbol
 from api.views.chart import check_length
+from collector.absences import absences
 from collector.selectors import stopped_periods, working_periods
 from depth.selectors import HistoryBucket, Spread, history, stored_periods
 from depth.services import minute_of
@@ -53,12 +55,17 @@ def _spread(name: str, figure: Spread) -> dict[str, float]:
     return {f"avg{name}": figure.mean, f"max{name}": figure.most, f"min{name}": figure.least}
 
 
+def _missing(stored: list[Period], now: datetime) -> list[Gap]:
+    known = absences(stored[0][0])
+    return gaps(stored, minute_of(now), working_periods(), stopped_periods(now), known)
+
+
 def _stats(symbol: str, market: str) -> dict[str, Any]:
     """All of it counts from the oldest stored minute; the minute that is running now is not missed yet."""
     now = timezone.now()
     held = stored_periods(symbol, market)
     stored = [(period.start, period.end) for period in held]
-    missing = gaps(stored, minute_of(now), working_periods(), stopped_periods(now)) if held else []
+    missing = _missing(stored, now) if held else []
     lacking = minutes((gap.start, gap.end) for gap in missing)
     oldest, newest = (stored[0][0], stored[-1][1] - MINUTE) if held else (None, None)
     return {

@@ -17,6 +17,7 @@ from api.times import epoch_ms
 from api.views.base import ApiView
 from collector.selectors import WeightUse, statistics, weight
 from collector.services import start, stop
+from collector.spool_use import spool_use
 from markets.errors import NotCollectable, UnknownSymbol
 from markets.models import Market
 from markets.services import set_collected
@@ -78,7 +79,7 @@ def _choose(names: list[str], collected: bool) -> list[str]:
 
 def _stats() -> dict[str, Any]:
     figures = statistics()
-    cycle = figures.last_cycle
+    cycle, spool = figures.last_cycle, spool_use()
     return {
         "totalRequests": figures.total_requests,
         "successfulRequests": figures.successful_requests,
@@ -93,6 +94,7 @@ def _stats() -> dict[str, Any]:
             "failed": cycle.failed,
             "partial": cycle.partial,
         },
+        "spool": {"bytes": spool.bytes, "batches": spool.batches, "limit": spool.limit, "status": spool.status},
         "weight": {market.lower(): _weight(weight(market)) for market in Market.values},
     }
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.gaps import MINUTE, gaps, minutes, subtract
-from collector.models import CollectionMinute, RunChange
+from collector.absences import AWAY, KNOWN_CAUSES, MEANINGS, absences
+from collector.models import CollectionMinute, Outage, RunChange
 from depth.services import store_books
 from tests.depth.factories import collected
 
@@ -66,6 +67,57 @@ def test_causes():
         (at(40), at(50), "outage"),
         (at(50), at(60), "not collected"),
     ]
+
+
+def test_a_stop_goes_before_known_causes_and_those_before_not_knowing():
+    stored = [(at(0), at(10)), (at(60), at(70))]
+    working = [(at(0), at(20)), (at(55), at(70))]
+    stopped = [(at(25), at(30))]
+    known = [
+        ("exchange away", [(at(15), at(27))]),
+        ("redis away", [(at(18), at(22)), (at(35) + timedelta(seconds=50), at(37) + timedelta(seconds=1))]),
+        ("overrun", [(at(10), at(11)), (at(57), at(99))]),
+    ]
+    found = [(gap.start, gap.end, gap.cause) for gap in gaps(stored, at(70), working, stopped, known)]
+    assert found == [
+        (at(10), at(11), "overrun"),
+        (at(11), at(15), "not collected"),
+        (at(15), at(25), "exchange away"),
+        (at(25), at(30), "stopped"),
+        (at(30), at(35), "outage"),
+        (at(35), at(38), "redis away"),
+        (at(38), at(55), "outage"),
+        (at(55), at(57), "not collected"),
+        (at(57), at(60), "overrun"),
+    ]
+
+
+def test_what_the_collector_knows_of_missing_minutes(db):
+    def minute(number, stored, **causes):
+        CollectionMinute.objects.create(
+            minute=at(number), started_at=at(number), expected=10, stored=stored, causes=causes, closed=True
+        )
+
+    minute(0, 10)
+    minute(1, 0, banned=6, overrun=4)
+    minute(2, 5, unavailable=5)
+    minute(3, 9, unread=1)
+    minute(5, 0, unstored=10)
+    minute(9, 4, rejected=1, refused=5)
+    Outage.objects.create(cause="platform", start=at(20), end=at(30))
+    Outage.objects.create(cause="redis", start=at(25), end=at(26))
+    Outage.objects.create(cause="redis", start=at(-9), end=at(-8))
+    found = {cause: periods for cause, periods in absences(at(0)) if periods}
+    assert found == {
+        "exchange away": [(at(1), at(3))],
+        "refused": [(at(9), at(10))],
+        "platform down": [(at(20), at(30))],
+        "redis away": [(at(25), at(26))],
+        "database away": [(at(5), at(6))],
+        "overrun": [(at(3), at(4))],
+    }
+    assert tuple(cause for cause, _ in absences(at(0))) == KNOWN_CAUSES
+    assert set(KNOWN_CAUSES) == {*MEANINGS.values(), *AWAY.values()}
 
 
 def history(client, **query):
@@ -153,5 +205,5 @@ def test_queries_are_few(client, registry, django_assert_num_queries):
     with django_assert_num_queries(2):
         history(client)
     store_books([collected(at(0))])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         stats(client)

@@ -1,17 +1,22 @@
 """What health calls healthy, and the figures for Prometheus; asked in one process with everything at hand."""
 
+import json
 import os
+import time
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector import heartbeat, services
+from collector import heartbeat, services, spool_use
+from collector.gathered import EVENTS
 from collector.models import CollectionMinute
+from depth import intake
 
 
 @pytest.fixture
-def platform(db, empty_redis, now):
+def platform(db, empty_redis, now, own_spool):
     """A platform at work: both processes alive, and the minute before this one stored."""
 
     def beat(*names):
@@ -38,7 +43,7 @@ def health(client):
 def test_the_contracts_fields(client, platform):
     status, body = health(client)
     assert list(body) == ["success", "status", "timestamp", "uptime", "components", "storage"]
-    assert list(body["components"]) == ["database", "redis", "websockets", "collector", "worker", "beat"]
+    assert list(body["components"]) == ["database", "redis", "websockets", "collector", "worker", "beat", "spool"]
     assert body["components"]["websockets"] == {"status": "healthy", "active": 0, "clients": 0}
     assert list(body["components"]["collector"]) == ["status", "lastMinute", "lagSeconds", "symbols"]
     assert body["storage"] in {"timescaledb", "postgresql"}
@@ -86,6 +91,36 @@ def test_stopped_on_purpose_is_healthy(client, platform):
     services.stop("somebody")
     _, body = health(client)
     assert (body["status"], body["components"]["collector"]["status"]) == ("healthy", "stopped")
+
+
+def test_what_waits_in_the_spool_degrades_until_it_is_stored(client, platform):
+    platform("worker", "beat")
+    platform.minute(timedelta(minutes=1))
+    _, body = health(client)
+    empty = {"status": "healthy", "bytes": 0, "batches": 0, "limit": settings.SPOOL_LIMIT, "oldest": None}
+    assert body["components"]["spool"] == empty
+    intake.breaker.failed()
+    intake.accept(EVENTS, [])
+    _, body = health(client)
+    part = body["components"]["spool"]
+    assert (body["status"], part["status"], part["batches"]) == ("degraded", "degraded", 1)
+    assert part["bytes"] > 0
+    assert abs(part["oldest"] / 1000 - time.time()) < 60
+    assert figures(client)["trading_spool_batches",] == 1
+    assert figures(client)["trading_spool_bytes",] == part["bytes"]
+    spool = client.get("/api/v1/collector").json()["stats"]["spool"]
+    assert spool == {name: part[name] for name in ("bytes", "batches", "limit", "status")}
+    intake.replay()
+    assert health(client)[1]["status"] == "healthy"
+
+
+def test_a_full_spool_of_another_machine_is_told(client, platform, empty_redis):
+    other = {"batches": 7, "bytes": 100, "limit": 100, "oldest": 1700000000.0, "aside": 0, "full": True}
+    empty_redis.set("spool:elsewhere", json.dumps(other))
+    spool_use.publish()
+    part = health(client)[1]["components"]["spool"]
+    assert (part["status"], part["batches"], part["bytes"]) == ("unhealthy", 7, 100)
+    assert (part["limit"], part["oldest"]) == (settings.SPOOL_LIMIT + 100, 1700000000000)
 
 
 def figures(client):

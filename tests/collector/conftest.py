@@ -13,13 +13,15 @@ def simulator(tmp_path_factory):
 
 
 @pytest.fixture
-def forgetful():
-    """The process has met no exchange and no budget before, and forgets them after."""
-    from collector import limits, venues
+def forgetful(own_spool):
+    """The process has met no exchange, no budget and no database before, and forgets them after."""
+    from collector import limits, memory, venues
 
+    memory.forget()
     for cached in (limits.budget, venues.venue):
         cached.cache_clear()
     yield
+    memory.forget()
     for cached in (limits.budget, venues.venue):
         cached.cache_clear()
 

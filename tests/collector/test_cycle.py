@@ -235,7 +235,7 @@ def test_an_answer_that_comes_after_its_minute_is_dropped(registry):
 
     minute = room(3).replace(second=0, microsecond=0) - MINUTE
     CollectionMinute.objects.create(minute=minute, expected=1, started_at=minute)
-    batch = Batch("binance", "SPOT", minute, minute + MINUTE)
+    batch = Batch("binance", "SPOT", minute)
     now = datetime.now(UTC)
     poll = Poll(
         venue("binance"),

@@ -99,7 +99,7 @@ def test_metrics_are_those_of_the_minute_that_is_over_once(db, empty_redis):
     minute_row(requests=12, successful_requests=11, failed_requests=1, weight_spot=250, rows=100, network_seconds=2.5)
     heartbeat.write("worker", {})
     now = NOON + timedelta(minutes=1, seconds=15)
-    assert services.record_metrics(now) == len(metrics.FIGURES) + 2
+    assert services.record_metrics(now) == len(metrics.FIGURES) + 4
     values = dict(SystemMetric.objects.filter(name__startswith="collector.").values_list("name", "value"))
     assert values["collector.requests"] == 12
     assert values["collector.requests.failed"] == 1
@@ -117,7 +117,7 @@ def test_metrics_are_those_of_the_minute_that_is_over_once(db, empty_redis):
 def test_metrics_without_redis_lack_the_processes_alone(db, monkeypatch):
     monkeypatch.setattr(heartbeat, "broker_redis", Away)
     minute_row()
-    assert services.record_metrics(NOON + timedelta(minutes=1)) == len(metrics.FIGURES)
+    assert services.record_metrics(NOON + timedelta(minutes=1)) == len(metrics.FIGURES) + 2
 
 
 def test_a_minute_that_nobody_finished_is_closed_as_partial_once(db, empty_redis):

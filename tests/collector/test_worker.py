@@ -17,6 +17,7 @@ from collector.models import CollectionMinute
 from collector.selectors import processes
 from collector.services import sync_registry
 from depth.models import DepthSnapshot
+from depth.services import replay
 from tests.collector.simulated import NAMES, ROOT, room
 
 BOTH = 2 * len(NAMES)
@@ -111,6 +112,7 @@ def test_books_wait_while_the_database_is_away(exchange, servers):
     reader.join()
     connection.close()
     assert results[0].stored == len(part.names)
+    replay()
     row = CollectionMinute.objects.get()
     assert row.stored == DepthSnapshot.objects.count() == len(part.names)
 

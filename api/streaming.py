@@ -9,6 +9,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpRequest, StreamingHttpResponse
 
+from depth.export import Selection
+
 
 def streamed(request: HttpRequest, parts: Iterator[bytes], media_type: str, name: str) -> StreamingHttpResponse:
     """An answer of these parts, to be kept as a file called `name`.
@@ -39,3 +41,9 @@ def _step(parts: Iterator[bytes]) -> bytes | None:
     finally:
         if not connection.in_atomic_block:
             connection.close()
+
+
+def file_name(selection: Selection, extension: str) -> str:
+    """BTCUSDT-SPOT-depth-1m.csv; several books are counted instead of named."""
+    named = "-".join(selection.books[0]) if len(selection.books) == 1 else f"{len(selection.books)}-books"
+    return f"{named}-depth-{selection.interval}.{extension}"

@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -54,7 +55,7 @@ class SymbolAdmin(admin.ModelAdmin):
     search_fields = ("name", "base")
     ordering = ("-collected", "-quote_volume", "name")
     list_per_page = 100
-    actions = ("switch_on", "switch_off")
+    actions = ("switch_on", "switch_off", "export")
     actions_selection_counter = True
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -126,6 +127,12 @@ class SymbolAdmin(admin.ModelAdmin):
     @admin.action(description="Stop collecting the selected symbols", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Symbol]) -> TemplateResponse | None:
         return self._switch(request, queryset, False)
+
+    @admin.action(description="Export the selected symbols…", permissions=["view"])
+    def export(self, request: HttpRequest, queryset: QuerySet[Symbol]) -> HttpResponseRedirect:
+        """To the page where bands, range and form are chosen, with these symbols chosen already."""
+        names = queryset.order_by("name").values_list("name", flat=True).distinct()
+        return HttpResponseRedirect(f"{reverse('admin_export')}?{urlencode([('symbol', name) for name in names])}")
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Symbol], on: bool) -> TemplateResponse | None:
         """First asks, showing what will change; then does it, all or nothing."""

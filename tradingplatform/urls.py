@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1/", include("api.urls")),
     path("api/", include("api.urls")),
+    path("admin/export/", include("api.admin_export")),
     path("admin/", admin.site.urls),
     path("", include("api.root_urls")),
     path("", include("depth.urls")),

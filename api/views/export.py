@@ -11,7 +11,7 @@ from api.files import KINDS
 from api.schema import ALWAYS, ANYBODY, MEANINGS
 from api.serializers.common import Error
 from api.serializers.export import ExportAnswer, ExportQuery
-from api.streaming import streamed
+from api.streaming import file_name, streamed
 from api.views.base import ApiView, FirstRenderer
 from depth.export import Selection, choose_books, stretches
 
@@ -34,9 +34,3 @@ class ExportView(ApiView):
         kind = KINDS[asked["format"]]
         parts = kind.parts(stretches(selection))
         return streamed(request._request, parts, kind.media_type, file_name(selection, asked["format"]))
-
-
-def file_name(selection: Selection, extension: str) -> str:
-    """BTCUSDT-SPOT-depth-1m.csv; several books are counted instead of named."""
-    named = "-".join(selection.books[0]) if len(selection.books) == 1 else f"{len(selection.books)}-books"
-    return f"{named}-depth-{selection.interval}.{extension}"

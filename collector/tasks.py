@@ -1,10 +1,12 @@
 """Celery's entrances: each reads its arguments, calls a service and sends what follows."""
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
+from kombu.exceptions import OperationalError as BrokerAway
 
 from collector import services
 from collector.cycle import MINUTE, Part, PartResult
@@ -20,8 +22,21 @@ SENDING = {"max_retries": 10, "interval_start": 0.2, "interval_step": 0.2, "inte
 @shared_task(name="collector.collect_minute", time_limit=120)
 def collect_minute() -> None:
     now = datetime.now(UTC)
+    unsent: list[Part] = []
+
+    def hand_out(part: Part) -> None:
+        try:
+            if not unsent:
+                send(part)
+                return
+        except BrokerAway as error:
+            logger.warning("parts of the minute are read here: Redis is away (%s)", error)
+        unsent.append(part)
+
     try:
-        services.collect_minute(now, send)
+        services.collect_minute(now, hand_out)
+        for part in unsent:
+            read_here(part)
     except (OperationalError, InterfaceError) as error:
         logger.warning("the minute begins again: the database is away (%s)", error)
         collect_minute.apply_async(eta=now + AGAIN, expires=minute_of(now) + MINUTE, retry_policy=SENDING)
@@ -42,7 +57,20 @@ def collect_books(exchange: str, market: str, names: list[str], minute: str, ind
         logger.warning("a part of %s begins again: the database is away (%s)", market, error)
         result = PartResult(rest=part, resume_at=datetime.now(UTC) + AGAIN)
     if result.rest is not None:
-        send(result.rest, eta=result.resume_at)
+        try:
+            send(result.rest, eta=result.resume_at)
+        except BrokerAway:
+            read_here(result.rest, result.resume_at)
+
+
+def read_here(part: Part, at: datetime | None = None) -> None:
+    """Reads a part to its end in this process, from `at` on, since nobody else can be told of it."""
+    rest: Part | None = part
+    while rest is not None:
+        if at is not None:
+            time.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
+        result = services.collect_part(rest)
+        rest, at = result.rest, result.resume_at
 
 
 @shared_task(name="collector.record_metrics", time_limit=50)

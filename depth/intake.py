@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 BACK_OFF = (0.1, 0.3, 0.9)  # seconds before the second, third and fourth try
+SLOW = 3.0
 PROBE_EVERY = 3.0
 PATIENCE = 10.0  # seconds for one batch
 READ_PATIENCE = 4.0
@@ -140,13 +141,17 @@ def _store(key: uuid.UUID, what: Kind[T], item: T) -> Any:
 
 def retried(action: Callable[[], T], tries: int | None = None) -> T:
     """The action's value; while the database fails it, it is tried `tries` times (default: four in all), after a
-    growing pause. Inside a transaction, which a failure ends, only once. Raises the last of DATABASE_AWAY."""
+    growing pause. Inside a transaction, which a failure ends, only once; and no more after a failure that took long,
+    which is no hiccup. Raises the last of DATABASE_AWAY."""
     pauses = () if connection.in_atomic_block else BACK_OFF[: None if tries is None else tries - 1]
     for pause in pauses:
+        began = time.monotonic()
         try:
             return action()
         except DATABASE_AWAY as error:
             _drop_connection()
+            if time.monotonic() - began > SLOW:
+                raise
             logger.info("tried again in %.1f s: %s", pause, str(error).strip())
             time.sleep(pause)
     try:

@@ -6,6 +6,7 @@ import pytest
 from celery import current_app
 from django.conf import settings
 from django.db import OperationalError
+from kombu.exceptions import OperationalError as BrokerAway
 
 from collector import services, tasks
 from collector.cycle import Part, PartResult
@@ -33,6 +34,7 @@ def answering(monkeypatch, name, answer):
 
 
 def test_every_scheduled_task_exists_and_expires_within_its_period():
+    current_app.loader.import_default_modules()
     for entry in settings.CELERY_BEAT_SCHEDULE.values():
         assert entry["task"] in current_app.tasks
         assert entry["options"]["expires"] < 3600
@@ -73,6 +75,44 @@ def test_a_minute_begins_again_when_the_database_is_away(sent, monkeypatch):
     ((_, options),) = sent
     assert options["expires"].second == 0
     assert options["expires"] > datetime.now(UTC)
+
+
+def test_parts_that_cannot_be_handed_out_are_read_by_who_planned_them(monkeypatch):
+    """The first is handed out, at the second the broker is away: it and the third are read here, with their rests."""
+    handed, read = [], []
+    parts = [Part("binance", "SPOT", (name,), MINUTE, index) for index, name in enumerate("ABC")]
+
+    def apply_async(arguments, **_):
+        if handed:
+            raise BrokerAway("connection refused")
+        handed.append(arguments[2])
+
+    def collect_part(part):
+        read.append(part)
+        again = part == parts[1] and read.count(part) == 1
+        return PartResult(resume_at=datetime.now(UTC), rest=part) if again else PartResult()
+
+    monkeypatch.setattr(tasks.collect_books, "apply_async", apply_async)
+    monkeypatch.setattr(services, "collect_minute", lambda now, hand_out: [hand_out(part) for part in parts])
+    monkeypatch.setattr(services, "collect_part", collect_part)
+    tasks.collect_minute()
+    assert handed == [["A"]]
+    assert read == [parts[1], parts[1], parts[2]]
+
+
+def test_the_rest_of_a_part_that_cannot_be_sent_is_read_when_it_is_time(monkeypatch):
+    at = datetime.now(UTC) + timedelta(seconds=0.3)
+    answers = [PartResult(resume_at=at, rest=PART), PartResult(stored=1)]
+    read = []
+
+    def refuse(*_, **__):
+        raise BrokerAway("connection refused")
+
+    monkeypatch.setattr(tasks.collect_books, "apply_async", refuse)
+    monkeypatch.setattr(services, "collect_part", lambda part: read.append(datetime.now(UTC)) or answers.pop(0))
+    tasks.collect_books("binance", "SPOT", list(PART.names), MINUTE.isoformat(), 2)
+    assert len(read) == 2
+    assert read[1] >= at
 
 
 def test_other_faults_are_not_hidden(sent, monkeypatch):

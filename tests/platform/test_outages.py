@@ -7,7 +7,7 @@ import psutil
 import pytest
 from django.db import connection
 
-from collector import memory
+from collector import memory, tasks
 from collector.cycle import collect_minute, collect_part
 from collector.metrics import record_metrics
 from collector.models import CollectionMinute, Outage, RunState, StreamEvent
@@ -161,6 +161,13 @@ def test_the_minute_in_progress_goes_on_without_redis(registry, servers, setting
     servers.redis.kill()
     for part in parts[1:]:
         collect_part(part)
+    check_whole(now, len(settings.DEPTH_BANDS))
+
+
+def test_a_minute_that_cannot_be_handed_out_is_read_by_who_planned_it(registry, servers, settings):  # noqa: F811
+    now = room(40)
+    servers.redis.kill()
+    tasks.collect_minute()
     check_whole(now, len(settings.DEPTH_BANDS))
 
 

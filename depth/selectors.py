@@ -47,31 +47,40 @@ HOURS = sql.SQL("""
         WHERE hour >= %(settled)s OR hour NOT IN (SELECT bucket FROM kept)
     )
 """)
-HOURLY = sql.SQL("{hours} SELECT * FROM hours ORDER BY bucket").format(
-    hours=HOURS.format(columns=COLUMNS, figures=FROM_MINUTES, first=sql.SQL("%(start)s"))
-)
+HOURLY = sql.SQL("{hours} SELECT {told} FROM hours ORDER BY bucket")
 # A day with such an hour is made of its hours; all others are read.
 DAILY = sql.SQL("""
-    {hours}, days AS (
+    {hours}, touched AS (
         SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day FROM unrolled
+    ), days AS (
+        SELECT bucket, {columns} FROM snapshots_agg_1d
+        WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
+          AND bucket >= %(start)s AND bucket < %(end)s AND bucket NOT IN (SELECT day FROM touched)
+        UNION ALL
+        SELECT date_trunc('day', bucket, 'UTC') AS day, {figures} FROM hours
+        WHERE date_trunc('day', bucket, 'UTC') IN (SELECT day FROM touched)
+        GROUP BY day
     )
-    SELECT bucket, {columns} FROM snapshots_agg_1d
-    WHERE symbol = %(symbol)s AND market_type = %(market)s AND depth = %(band)s
-      AND bucket >= %(start)s AND bucket < %(end)s AND bucket NOT IN (SELECT day FROM days)
-    UNION ALL
-    SELECT date_trunc('day', bucket, 'UTC') AS day, {figures} FROM hours
-    WHERE date_trunc('day', bucket, 'UTC') IN (SELECT day FROM days)
-    GROUP BY day
-    ORDER BY bucket
-""").format(
-    hours=HOURS.format(
-        columns=COLUMNS,
-        figures=FROM_MINUTES,
-        first=sql.SQL("(SELECT date_trunc('day', min(hour), 'UTC') FROM unrolled)"),
-    ),
-    columns=COLUMNS,
-    figures=FROM_HOURS,
-)
+    SELECT {told} FROM days ORDER BY bucket
+""")
+FIRST_TOUCHED_DAY = sql.SQL("(SELECT date_trunc('day', min(hour), 'UTC') FROM unrolled)")
+MEANS = sql.SQL("""
+    bucket, avg_bid_volume, avg_ask_volume, avg_bid_volume_usd, avg_ask_volume_usd, bid_complete, ask_complete, count
+""")
+
+
+def _aggregated(told: sql.Composable) -> dict[str, sql.Composed]:
+    """By interval: the query that tells these columns."""
+    hours, touched = (
+        HOURS.format(columns=COLUMNS, figures=FROM_MINUTES, first=first)
+        for first in (sql.SQL("%(start)s"), FIRST_TOUCHED_DAY)
+    )
+    daily = DAILY.format(hours=touched, columns=COLUMNS, figures=FROM_HOURS, told=told)
+    return {"1h": HOURLY.format(hours=hours, told=told), "1d": daily}
+
+
+AGGREGATED_SERIES = _aggregated(MEANS)
+HISTORY = _aggregated(sql.SQL("bucket, {columns}").format(columns=COLUMNS))
 STORED_PERIODS = """
     WITH minutes AS (
         SELECT timestamp AS minute, count(*) AS rows FROM snapshots
@@ -209,10 +218,12 @@ def series(
 ) -> list[SeriesPoint]:
     """History of one band from `start` to `end` (aware UTC, both included), oldest first. Buckets of `1h` and `1d`
     are averages over whole buckets. Minutes that were not collected are absent."""
-    if interval != "1m":
-        return [_mean(bucket) for bucket in history(symbol, market, band, start, end, interval)]
+    key = {"symbol": symbol, "market": market, "band": band}
     with connection.cursor() as cursor:
-        cursor.execute(SERIES, {"symbol": symbol, "market": market, "band": band, "start": start, "end": end})
+        if interval == "1m":
+            cursor.execute(SERIES, {**key, "start": start, "end": end})
+        else:
+            cursor.execute(AGGREGATED_SERIES[interval], {**key, **_buckets(start, end, interval)})
         return [SeriesPoint(*row) for row in cursor.fetchall()]
 
 
@@ -221,24 +232,15 @@ def history(
 ) -> list[HistoryBucket]:
     """The whole buckets of `1h` or `1d` that hold `start` to `end` (aware UTC), oldest first, the open one with what
     it holds by now; empty ones are absent. One query, and the same answer whenever the aggregates were refreshed."""
-    first, last = bucket_of(start, interval), bucket_of(end, interval) + INTERVALS[interval]
-    key = {"symbol": symbol, "market": market, "band": band, "settled": settled_before(datetime.now(UTC))}
+    key = {"symbol": symbol, "market": market, "band": band}
     with connection.cursor() as cursor:
-        cursor.execute({"1h": HOURLY, "1d": DAILY}[interval], {**key, "start": first, "end": last})
+        cursor.execute(HISTORY[interval], {**key, **_buckets(start, end, interval)})
         return [_bucket(row) for row in cursor.fetchall()]
 
 
-def _mean(bucket: HistoryBucket) -> SeriesPoint:
-    return SeriesPoint(
-        bucket.time,
-        bucket.bid_volume.mean,
-        bucket.ask_volume.mean,
-        bucket.bid_value.mean,
-        bucket.ask_value.mean,
-        bucket.bid_complete,
-        bucket.ask_complete,
-        bucket.count,
-    )
+def _buckets(start: datetime, end: datetime, interval: str) -> dict[str, datetime]:
+    first, last = bucket_of(start, interval), bucket_of(end, interval) + INTERVALS[interval]
+    return {"start": first, "end": last, "settled": settled_before(datetime.now(UTC))}
 
 
 def _bucket(row: tuple[Any, ...]) -> HistoryBucket:

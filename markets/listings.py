@@ -7,43 +7,15 @@ TRADING = "TRADING"
 DELISTED = "DELISTED"
 
 # Bases that follow a currency: their books say nothing about demand, so `top:N` leaves them out.
+# fmt: off
 STABLE_BASES = frozenset(
-    [
-        "USDT",
-        "USDC",
-        "FDUSD",
-        "TUSD",
-        "BUSD",
-        "DAI",
-        "USDP",
-        "USD1",
-        "USDE",
-        "XUSD",
-        "BFUSD",
-        "RLUSD",
-        "USDD",
-        "USDS",
-        "PYUSD",
-        "GUSD",
-        "SUSD",
-        "USTC",
-        "UST",
-        "PAX",
-        "EUR",
-        "EURI",
-        "AEUR",
-        "GBP",
-        "AUD",
-        "TRY",
-        "BRL",
-        "JPY",
-        "USD",
-        "EURT",
-        "USDSB",
-        "USDQ",
-        "USDY",
-    ]
+    (
+        "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDP", "USD1", "USDE", "XUSD", "BFUSD", "RLUSD", "USDD",
+        "USDS", "PYUSD", "GUSD", "SUSD", "USTC", "UST", "PAX", "EUR", "EURI", "AEUR", "GBP", "AUD", "TRY", "BRL",
+        "JPY", "USD", "EURT", "USDSB", "USDQ", "USDY"
+    )
 )
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

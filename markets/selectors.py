@@ -64,7 +64,7 @@ def find(name: str, market: str, exchange: str = "binance") -> Symbol:
     """The collected symbol of this exact name on this market, whether it trades at the moment or not.
 
     Raises UnknownSymbol when no market lists the name, NotCollected when it is not collected on this one."""
-    rows = [] if "\x00" in name else list(Symbol.objects.filter(exchange=exchange, name=name))
+    rows: list[Symbol] = [] if "\x00" in name else list(Symbol.objects.filter(exchange=exchange, name=name))
     if not rows:
         raise UnknownSymbol(name)
     for row in rows:

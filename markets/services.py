@@ -93,7 +93,8 @@ def mark_delisted(market: str, listed: Sequence[str], exchange: str = "binance")
     if not listed:
         return 0
     gone = Symbol.objects.filter(exchange=exchange, market=market).exclude(name__in=listed).exclude(status=DELISTED)
-    return gone.update(status=DELISTED)
+    changed: int = gone.update(status=DELISTED)
+    return changed
 
 
 def set_collected(names: Sequence[str], collected: bool, exchange: str = "binance") -> list[str]:
@@ -143,7 +144,8 @@ def seed_names(setting: str, listings: Sequence[SymbolListing], quotes: Sequence
 def seed_collected(market: str, names: Sequence[str], exchange: str = "binance") -> int:
     """Switches on those of `names` that trade on this market against a collected quote asset; gives how many."""
     able = Symbol.objects.filter(exchange=exchange, market=market, status=TRADING, quote__in=settings.QUOTE_ASSETS)
-    return able.filter(name__in=names).update(collected=True)
+    switched: int = able.filter(name__in=names).update(collected=True)
+    return switched
 
 
 def known_markets(exchange: str = "binance") -> set[str]:

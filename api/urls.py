@@ -12,6 +12,7 @@ from api.views.export import ExportView
 from api.views.health import HealthView
 from api.views.overview import OverviewView
 from api.views.snapshots import SnapshotsView
+from api.views.status import StatusView
 from api.views.symbols import SymbolsView
 from markets.models import Market
 
@@ -25,6 +26,7 @@ resources = [
     path("export", ExportView.as_view()),
     path("overview", OverviewView.as_view()),
     path("snapshots", SnapshotsView.as_view()),
+    path("status", StatusView.as_view()),
     path("collector", CollectorView.as_view()),
     path("collector/symbols", CollectorSymbolsView.as_view()),
     path("analytics/history", HistoryView.as_view()),

@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from collector.status import past
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -22,6 +24,7 @@ class Page:
 PAGES = (
     Page("overview", "Overview", "/", market=True),
     Page("depth", "Depth", "/charts/", market=True),
+    Page("status", "Status", "/status/"),
     Page("api", "API", "/api/v1/docs"),
     Page("admin", "Admin", "/admin/", staff=True),
 )
@@ -35,8 +38,17 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "pages": PAGES,
         "preferences": chosen,
         "simulated_market": settings.SIMULATED_MARKET,
+        "past_load": _past_load,
         "page_key": _page_key(request.path),
     }
+
+
+def _past_load() -> dict[str, Any] | None:
+    """How far the simulated market's past is, while it is being loaded; asked for only by pages that show it."""
+    row = past() if settings.SIMULATED_MARKET else None
+    if row is None or row.finished_at:
+        return None
+    return {"done": row.done, "total": row.total, "percent": row.done * 100 // row.total if row.total else 0}
 
 
 def _page_key(path: str) -> str:

@@ -2,6 +2,9 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from tradingplatform.status_page import status
 
 urlpatterns = [
     path("api/v1/", include("api.urls")),
@@ -9,6 +12,8 @@ urlpatterns = [
     path("admin/export/", include("api.admin_export")),
     path("admin/", admin.site.urls),
     path("", include("api.root_urls")),
+    path("status/", status, name="status"),
+    path("status", RedirectView.as_view(pattern_name="status", query_string=True)),
     path("", include("depth.urls")),
 ]
 

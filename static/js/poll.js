@@ -38,6 +38,7 @@ export class Poller {
     this.timer = null;
     this.busy = false;
     document.addEventListener("visibilitychange", () => this.visibility());
+    document.addEventListener("asked", () => this.failures || this.busy || this.postpone()); // the frame has asked instead
   }
 
   start() {

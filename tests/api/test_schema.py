@@ -38,6 +38,7 @@ CALLS = (
     ("get", "overview?depth=5"),
     ("get", "overview?market=futures"),
     ("get", "overview?depth=x"),
+    ("get", "status"),
     ("get", "collector"),
     ("post", "collector"),
     ("delete", "collector"),

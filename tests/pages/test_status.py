@@ -1,0 +1,127 @@
+"""The status page in a real browser."""
+
+import json
+
+import pytest
+
+from tests.pages.conftest import PHONE, ROOT, WIDE, run_python
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def status(open_page):
+    def opened(**options):
+        page, watch = open_page("/status/", ready=False, **options)
+        page.wait_for_function("() => performance.getEntriesByName('status-drawn').length > 0")
+        return page, watch
+
+    return opened
+
+
+def asked(watch):
+    return [url for url in watch.requests if "/api/v1/" in url]
+
+
+def level(page, title):
+    return page.locator(f".tile:has(b:text-is('{title}'))").get_attribute("data-level")
+
+
+def test_the_first_answer_holds_every_part(status):
+    page, watch = status()
+    assert asked(watch) == []
+    titles = page.locator(".tile b").all_inner_texts()
+    assert {"Database", "Redis", "Collector", "Worker", "Schedule", "Web"} <= set(titles)
+    assert level(page, "Database") == "green"
+    assert level(page, "Worker") == "red"  # none runs here
+    assert "since" in page.locator(".tile:has(b:text-is('Web')) small").inner_text()
+    assert "seen since" in page.locator(".tile:has(b:text-is('Worker')) small").inner_text()
+    assert page.locator("#strip i").count() in {144, 145}
+    assert "PostgreSQL" in page.locator("#storage").inner_text()
+    assert page.locator("#verdict").inner_text() == "DEGRADED"
+    assert page.locator("nav.pages [aria-current]").inner_text() == "Status"
+
+
+def test_tables_of_an_answer_are_shown(status):
+    page, _ = status()
+    state = json.loads(page.locator("#state").text_content())
+    now = state["timestamp"]
+    state["gaps"] = [{"from": now - 600_000, "to": now - 300_000, "state": "missing", "cause": "outage", "books": None}]
+    error = {"error": "timed out", "errorAt": now}
+    state["failing"] = [{"symbol": "ETHUSDT", "market": "SPOT", "minutes": 4, "lastMinute": now - 240_000, **error}]
+    state["events"] = [{"time": now, "type": "BANNED", "symbol": "", "market": "SPOT", "message": "told to wait"}]
+    state["weight"]["spot"] = {"used": 6000, "limit": 6000, "blockedUntil": now + 60_000}
+    page.route("**/api/v1/status", lambda route: route.fulfill(json=state))
+    page.wait_for_function("() => document.querySelector('#gaps').innerText.includes('outage')")
+    assert page.locator("#gaps tr td").all_inner_texts()[1:] == ["5", "all", "missing: outage"]
+    assert page.locator("#failing a").get_attribute("href") == "/charts/?symbol=ETHUSDT&market=SPOT"
+    assert "timed out" in page.locator("#failing").inner_text()
+    assert page.locator("#events td[data-level=red]").inner_text() == "BANNED"
+    assert "wait until" in page.locator("#budget .use").first.inner_text()
+
+
+def test_an_outage_turns_the_database_red_and_ends(status):
+    page, watch = status()
+    watch.expected += ["503", "Failed to load"]
+    body = json.dumps({"success": False, "code": "database_unavailable"})
+    page.route("**/api/v1/status", lambda route: route.fulfill(status=503, body=body))
+    page.wait_for_function("() => !document.querySelector('#notice').hidden")
+    assert level(page, "Database") == "red"
+    assert page.locator("#verdict").inner_text() == "UNHEALTHY"
+    assert page.locator("#live-pill").inner_text().startswith("DOWN")
+    page.unroute("**/api/v1/status")
+    page.click("#notice button")
+    page.wait_for_function("() => document.querySelector('#notice').hidden")
+    assert level(page, "Database") == "green"
+
+
+def test_the_past_has_a_bar_on_every_page_until_it_is_loaded(status, open_page, web):
+    def past(done, finished):
+        finish = "datetime.now(UTC)" if finished else "None"
+        code = (
+            "import django; django.setup(); from datetime import UTC, datetime; from collector.models import PastLoad;"
+            f"PastLoad.objects.update_or_create(id=1, defaults=dict(until=datetime.now(UTC), total=400, done={done},"
+            f" finished_at={finish}))"
+        )
+        run_python(web.environment, "-c", code)
+
+    past(100, finished=False)
+    page, _ = status()
+    assert "25%" in page.locator("#past").inner_text()
+    other, _ = open_page("/?market=FUTURES", ready=False)
+    assert other.locator("#past progress").get_attribute("value") == "25"
+    past(200, finished=False)
+    page.wait_for_function("() => document.querySelector('#past').innerText.includes('50%')")
+    past(400, finished=True)
+    page.wait_for_function("() => document.querySelector('#past').hidden")
+    third, _ = open_page("/", ready=False)
+    assert third.locator("#past").count() == 0
+
+
+def test_at_most_one_request_in_five_seconds(status):
+    page, watch = status()
+    page.clock.install()
+    page.reload()
+    before = len(watch.requests)
+    for _ in range(60):
+        page.clock.run_for(1000)
+        page.wait_for_timeout(15)
+    polled = [url for url in watch.requests[before:] if "/static/" not in url]
+    assert 6 <= len(polled) <= 12
+
+
+def test_a_phone_has_no_sideways_scrolling(status):
+    page, _ = status(viewport=PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+@pytest.mark.parametrize("palette", ["classic", "safe"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("shape", ["wide", "phone"])
+def test_axe_finds_nothing_serious(status, theme, palette, shape):
+    viewport = WIDE if shape == "wide" else PHONE
+    page, _ = status(viewport=viewport, cookies={"theme": theme, "palette": palette})
+    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("async () => (await axe.run()).violations")
+    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in grave] == []

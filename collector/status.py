@@ -9,6 +9,7 @@ from itertools import groupby
 from django.db import connection
 from django.db.models import Max, Min
 
+from collector.absences import MEANINGS, absences
 from collector.models import CollectionMinute, PastLoad, StreamEvent, VenueLimit
 from collector.selectors import Period, stopped_periods
 from depth.models import DepthSnapshot
@@ -91,7 +92,7 @@ class Day:
 
 
 def day(now: datetime) -> Day:
-    """The 24 hours up to the last minute that is over at `now` (aware). Three queries."""
+    """The 24 hours up to the last minute that is over at `now` (aware). Five queries."""
     end = now.replace(second=0, microsecond=0)
     start = end - DAY
     rows = CollectionMinute.objects.filter(minute__gte=start, minute__lt=end).values_list(
@@ -99,31 +100,57 @@ def day(now: datetime) -> Day:
     )
     tallies = {minute: Tally(*figures) for minute, *figures in rows}
     began = CollectionMinute.objects.aggregate(first=Min("minute"))["first"] or end
-    return summary(states(tallies, start, end, began, stopped_periods(now)))
+    return summary(states(tallies, start, end, began, stopped_periods(now), absences(start)))
 
 
 def states(
-    tallies: Mapping[datetime, Tally], start: datetime, end: datetime, began: datetime, stopped: Sequence[Period]
+    tallies: Mapping[datetime, Tally],
+    start: datetime,
+    end: datetime,
+    began: datetime,
+    stopped: Sequence[Period],
+    away: Sequence[tuple[str, Sequence[Period]]] = (),
 ) -> list[MinuteState]:
-    """Every minute from `start` to before `end`, oldest first. Pure."""
+    """Every minute from `start` to before `end`, oldest first; `away` are causes with their periods. Pure."""
     found, minute = [], start
     while minute < end:
-        found.append(_state(minute, tallies.get(minute), minute < began, stopped))
+        tally = tallies.get(minute)
+        found.append(_counted(minute, tally) or _empty(minute, tally, minute < began, stopped, away))
         minute += MINUTE
     return found
 
 
-def _state(minute: datetime, tally: Tally | None, before: bool, stopped: Sequence[Period]) -> MinuteState:
-    if tally and (tally.stored or not tally.expected):
-        word = "idle" if not tally.expected else "whole" if tally.stored >= tally.expected else "partial"
-        return MinuteState(minute, word, tally.expected, tally.stored, tuple(sorted(tally.causes)))
+def _counted(minute: datetime, tally: Tally | None) -> MinuteState | None:
+    """The state of a minute of which something is stored, or nothing was to be; None for others."""
+    if tally is None or (tally.expected and not tally.stored):
+        return None
+    word = "idle" if not tally.expected else "whole" if tally.stored >= tally.expected else "partial"
+    return MinuteState(minute, word, tally.expected, tally.stored, _words(tally))
+
+
+def _empty(
+    minute: datetime,
+    tally: Tally | None,
+    before: bool,
+    stopped: Sequence[Period],
+    away: Sequence[tuple[str, Sequence[Period]]],
+) -> MinuteState:
     if before:
         return MinuteState(minute, "before")
-    if any(begun < minute + MINUTE and minute < ended for begun, ended in stopped):
+    if _touches(stopped, minute):
         return MinuteState(minute, "stopped")
     if tally:
-        return MinuteState(minute, "missing", tally.expected, 0, tuple(sorted(tally.causes)))
-    return MinuteState(minute, "missing", causes=("outage",))
+        return MinuteState(minute, "missing", tally.expected, 0, _words(tally))
+    cause = next((cause for cause, periods in away if _touches(periods, minute)), "outage")
+    return MinuteState(minute, "missing", causes=(cause,))
+
+
+def _touches(periods: Sequence[Period], minute: datetime) -> bool:
+    return any(begun < minute + MINUTE and minute < ended for begun, ended in periods)
+
+
+def _words(tally: Tally) -> tuple[str, ...]:
+    return tuple(sorted({MEANINGS.get(cause, cause) for cause in tally.causes}))
 
 
 def summary(minutes: Sequence[MinuteState]) -> Day:

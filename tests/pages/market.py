@@ -1,8 +1,8 @@
 """A small market in a database of its own: real rows, stored through the depth services from books made with numpy.
 
 Run as a program, on the database that DATABASE_URL names: `fill` prints the moment of the newest books (epoch s);
-`add SYMBOL MARKET MOMENT PRICE [BID LEVELS]` stores one more; `continue MOMENT` stores the minutes since that moment and
-prints the newest one's."""
+`add SYMBOL MARKET MOMENT PRICE [BID LEVELS]` stores one more; `continue MOMENT` stores the minutes since that moment
+and prints the newest one's."""
 
 import sys
 from datetime import UTC, datetime, timedelta

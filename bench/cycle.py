@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.tables import show
+from simulator.market import market_of
 
 ROOT = Path(__file__).resolve().parent.parent
 CELERY = (sys.executable, "-m", "celery", "-A", "tradingplatform", "--quiet")
@@ -55,7 +56,7 @@ def _prepare(address: str, symbols: int) -> None:
     import tests.servers  # noqa: F401 - its import starts the servers and sets their addresses
 
     os.environ.update(
-        BINANCE_SPOT_REST_URL=address, BINANCE_FUTURES_REST_URL=address, SYMBOLS=f"top:{symbols}", LOG_LEVEL="WARNING"
+        BINANCE_SPOT_REST_URL=address, BINANCE_FUTURES_REST_URL=address, SYMBOLS=_names(symbols), LOG_LEVEL="WARNING"
     )
     from bench import database
 
@@ -65,9 +66,17 @@ def _prepare(address: str, symbols: int) -> None:
     from collector.services import sync_registry
 
     # Another measurement of this run may have read the settings before.
-    settings.SYMBOLS = f"top:{symbols}"
+    settings.SYMBOLS = os.environ["SYMBOLS"]
     settings.VENUE_URLS = {"binance": {market: {"rest": address, "ws": ""} for market in ("SPOT", "FUTURES")}}
     print("\n".join(sync_registry()))
+
+
+def _names(symbols: int) -> str:
+    """The largest symbols that trade on both markets."""
+    market = market_of()
+    futures = {one.symbol for one in market.of("futures") if one.status == "TRADING"}
+    both = [one for one in market.of("spot") if one.symbol in futures and one.status == "TRADING"]
+    return ",".join(one.symbol for one in sorted(both, key=lambda one: -one.quote_volume)[:symbols])
 
 
 def _start(name: str, argv: tuple[str, ...], log: Path) -> subprocess.Popen[bytes]:

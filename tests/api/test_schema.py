@@ -109,6 +109,12 @@ def test_the_description_comes_as_json_or_yaml(client, db, accept, kind):
         assert answer.json()["openapi"].startswith("3.")
 
 
+def test_the_page_says_that_the_market_is_simulated(client, db, settings):
+    assert "SIMULATED MARKET" not in client.get("/api/v1/docs").content.decode()
+    settings.SIMULATED_MARKET = True
+    assert "SIMULATED MARKET" in client.get("/api/v1/docs").content.decode()
+
+
 def test_the_page_holds_no_script_and_no_foreign_address(client, db):
     page = client.get("/api/v1/docs").content.decode()
     assert "<script>" not in page

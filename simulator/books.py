@@ -216,11 +216,18 @@ def _draw(window: _Window, step: int, bid: int, ask: int) -> tuple[Hashes, Hashe
     return packed[:middle], packed[middle:]
 
 
-def _unpack(best: int, best_lots: int, packed: Hashes, limit: int) -> tuple[Ints, Ints]:
-    """At most `limit` levels, the best one first, then `packed` in its order without the second of equal prices."""
+def _unpack(best: int, best_lots: int, packed: Hashes, limit: int, *, rising: bool) -> tuple[Ints, Ints]:
+    """At most `limit` levels, the best one first, then `packed` in its order, of equal prices the largest.
+
+    The largest is the last of its price where `packed` is `rising`, the first where it falls."""
     ticks = packed >> _S38
-    single = np.flatnonzero(ticks[1:] != ticks[:-1]) + 1
-    kept = np.concatenate((_FIRST, single))[: limit - 1] if len(packed) else single[:0]
+    changes = np.flatnonzero(ticks[1:] != ticks[:-1])
+    if not len(packed):
+        kept = changes
+    elif rising:
+        kept = np.append(changes, len(packed) - 1)[: limit - 1]
+    else:
+        kept = np.concatenate((_FIRST, changes + 1))[: limit - 1]
     prices = np.empty(len(kept) + 1, dtype=np.int64)
     lots = np.empty(len(kept) + 1, dtype=np.int64)
     prices[0], lots[0] = best, best_lots
@@ -241,8 +248,8 @@ def levels_at(listing: Listing, seed: int, step: int, limit: int) -> Levels:
     reach, furthest = _reach(listing, limit)
     while True:
         below, above = _draw(_window(listing, seed, reach), step, bid, ask)
-        bids = _unpack(bid, _best_lots(listing, seed, step, bid), below[::-1], limit)
-        asks = _unpack(ask, _best_lots(listing, seed, step, ask), above, limit)
+        bids = _unpack(bid, _best_lots(listing, seed, step, bid), below[::-1], limit, rising=False)
+        asks = _unpack(ask, _best_lots(listing, seed, step, ask), above, limit, rising=True)
         if reach >= furthest or (len(bids[0]) >= limit and len(asks[0]) >= limit):
             return Levels(*bids, *asks)
         reach = min(furthest, int(reach * 1.5) + 1)

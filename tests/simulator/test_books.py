@@ -225,3 +225,16 @@ def test_layers_end_above_nothing() -> None:
     """No layer asks for more room than its symbol's price has."""
     for one in OPEN:
         assert all(layer.width >= 1 and layer.reach < one.price / one.tick for layer in books.layers(one))
+
+
+@pytest.mark.parametrize("market", ["spot", "futures"])
+def test_no_side_is_favoured(market):
+    """Over many symbols and hours neither side holds more within one percent, in thick books and in thin ones."""
+    shares = []
+    for symbol in ("BTCUSDT", "ETHUSDT", "ADAUSDT", "AVAXUSDT", "FILUSDT", "LINKUSDT", "DOTUSDT", "UNIUSDT"):
+        for hour in range(40):
+            bids, asks = book_at(symbol, market, 1_795_206_000_000 - hour * 5 * 3_600_000, 1000)
+            bid = bids[bids[:, 0] >= bids[0, 0] * 0.99, 1].sum()
+            ask = asks[asks[:, 0] <= asks[0, 0] * 1.01, 1].sum()
+            shares.append((bid - ask) / (bid + ask))
+    assert abs(sum(shares) / len(shares)) < 0.1

@@ -106,7 +106,16 @@ def web(tmp_path_factory) -> Iterator[Web]:
 
 @contextmanager
 def served(port: int, environment: dict[str, str], log: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "tradingplatform.asgi:application"]
+    command = [
+        sys.executable,
+        "-m",
+        "tradingplatform.web",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "tradingplatform.asgi:application",
+    ]
     with log.open("wb") as output:
         own = environment | {"PLATFORM_PROCESS": "web"}
         process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
@@ -120,7 +129,7 @@ def served(port: int, environment: dict[str, str], log: Path) -> Iterator[str]:
     assert "synchronous iterators" not in log.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(web) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 

@@ -34,7 +34,7 @@ def test_418_tells_its_end_and_is_over_then(server: Server) -> None:
     spot, futures = depth(server), server.get("/fapi/v1/ping")
     ends = [int(one.json()["msg"].partition("banned until ")[2].partition(".")[0]) for one in (spot, futures)]
     assert spot.status_code == futures.status_code == 418
-    assert ends[0] == ends[1]
+    assert abs(ends[0] - ends[1]) <= 2  # each is now plus what is left, in whole milliseconds
     assert 0 < ends[0] - time.time() * 1000 <= 1200
     assert int(spot.headers["Retry-After"]) in {1, 2}
     assert "Retry-After" not in futures.headers

@@ -2,14 +2,21 @@
 
     python -m bench.pages [ADDRESS] [--runs N]
 
-Asks the platform that runs at ADDRESS (http://127.0.0.1:8000)."""
+Asks the platform that runs at ADDRESS; without one, a demo of its own whose past is loaded."""
 
 import argparse
 import shutil
 import statistics
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+
+from tests.platform.running import Platform
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 # The chart's canvas is painted in the first frame after its module has run; a task queued in that frame runs after it.
@@ -36,20 +43,26 @@ SWITCH = """(symbol) => new Promise((done) => {
 })"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("address", nargs="?", default="http://127.0.0.1:8000")
-    parser.add_argument("--runs", type=int, default=10)
-    arguments = parser.parse_args()
+def main(address: str | None = None, runs: int = 10) -> None:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         sys.exit("no Chromium on this machine")
-    with sync_playwright() as playwright:
+    with nullcontext(address) if address else demo() as asked, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         for name, warm in (("cold cache", False), ("warm cache", True)):
-            report(f"first chart pixels, {name}", first_pixels(browser, arguments.address, arguments.runs, warm))
-        report("symbol switch", switches(browser, arguments.address, arguments.runs))
+            report(f"first chart pixels, {name}", first_pixels(browser, asked, runs, warm))
+        report("symbol switch", switches(browser, asked, runs))
         browser.close()
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """The whole platform on the simulated market, once its two days of past are there."""
+    with tempfile.TemporaryDirectory() as folder, Platform("demo", Path(folder) / "data") as platform:
+        platform.wait_healthy(180)
+        while "48 hours" not in platform.log.read_text():
+            time.sleep(1)
+        yield f"http://127.0.0.1:{platform.port}"
 
 
 def measure(page: Page, address: str) -> dict[str, float]:
@@ -93,4 +106,7 @@ def report(title: str, found: dict[str, list[float]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", nargs="?")
+    parser.add_argument("--runs", type=int, default=10)
+    main(**vars(parser.parse_args()))

@@ -34,6 +34,8 @@ INSTALLED_APPS = [
     "tradingplatform",
     "markets",
     "depth",
+    "candles",
+    "dex",
     "collector",
     "api",
 ]

@@ -81,6 +81,7 @@ class Servers:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="trading-tests-"))
         self.folder.chmod(0o711)  # where root runs PostgreSQL as another user, that user has to pass
+        (self.folder / "static").mkdir()  # nothing is collected into it, but it has to be there
         self.postgres: Running | None = None
         self.redis: Running | None = None
 

@@ -14,6 +14,16 @@ def django_db_setup(django_db_setup, django_db_blocker):
         STORAGE.append(provision())
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # a process that runs a share of the tests
+        session.config.workeroutput["storage"] = STORAGE
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    STORAGE.extend(set(getattr(node, "workeroutput", {}).get("storage", ())) - set(STORAGE))
+
+
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"storage: {', '.join(STORAGE) or 'not used'}")
 

@@ -1,7 +1,8 @@
 """The servers behind every test: loaded by `-p tests.servers` before Django reads its settings.
 
 Where DATABASE_URL or REDIS_URL is unset, embedded servers start on a fresh folder and end with the test run; the rest
-of the environment is set so that no developer's file and no exchange can reach into a test.
+of the environment is set so that no developer's file and no exchange can reach into a test. Of tests that run in
+parallel (`-n 2`) each process has servers of its own.
 """
 
 import atexit
@@ -28,6 +29,7 @@ ENVIRONMENT = {
     "BINANCE_SPOT_WS_URL": f"ws://{CLOSED}",
     "BINANCE_FUTURES_WS_URL": f"ws://{CLOSED}",
 }
+OURS = "TEST_SERVERS"  # names the addresses that a run has set itself, for the processes that it shares its tests with
 NOT_OURS = ("CACHE_REDIS_URL", "PORT", "SIMULATED_MARKET", "DEPTH_BANDS", "API_PUBLIC", "API_RATE_LIMIT", "DEBUG")
 
 
@@ -86,6 +88,9 @@ class Servers:
         self.redis: Running | None = None
 
     def start(self) -> None:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            for name in os.environ.pop(OURS, "").split():
+                del os.environ[name]
         where = embedded.addresses(embedded.home(self.folder, simulated=False))
         home = embedded.home(self.folder, simulated=False)
         if not os.environ.get("DATABASE_URL"):
@@ -98,6 +103,7 @@ class Servers:
             os.environ.pop(name, None)
         os.environ.update(ENVIRONMENT)
         os.environ["DATA_DIR"] = str(self.folder)
+        os.environ[OURS] = " ".join(name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name))
         os.environ.setdefault("DATABASE_URL", "")
         os.environ["DATABASE_URL"] = os.environ["DATABASE_URL"] or where.database_url
         os.environ["REDIS_URL"] = os.environ.get("REDIS_URL") or where.redis_url

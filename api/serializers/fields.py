@@ -13,15 +13,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from api.times import LAST, epoch_ms, parse_moment
+from depth.broadcast import band_number
 from markets.models import Market
 
 BANDS: tuple[Decimal, ...] = settings.DEPTH_BANDS
 _NUMBER = re.compile(r"\d{1,6}(\.\d{0,12})?|\.\d{1,12}", re.ASCII)
-
-
-def band_number(band: Decimal) -> int | float:
-    """A band as it stands in answers: 5, never 5.0."""
-    return int(band) if band == band.to_integral_value() else float(band)
 
 
 def band_of(number: Decimal) -> Decimal:

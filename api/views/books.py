@@ -14,8 +14,9 @@ from api.serializers.depth import BookAnswer, BookQuery, DepthAnswer, DepthQuery
 from api.serializers.fields import band_number
 from api.times import epoch_ms
 from api.views.base import ApiView, no_data
+from depth.broadcast import ToldBook, WsStatus, book_body
 from depth.selectors import LatestBook, latest
-from depth.volumes import BandVolumes, diff
+from depth.volumes import diff
 from markets.errors import NotCollected
 from markets.models import Market
 from markets.selectors import find
@@ -30,7 +31,7 @@ class BookView(ApiView):
         book = latest(symbol, self.market)
         if book is None:
             raise no_data(symbol)
-        return Response(book_body(book, timezone.now()))
+        return Response(book_body(told(book), WsStatus.OFF, epoch_ms(timezone.now())))
 
 
 class DepthView(ApiView):
@@ -56,63 +57,23 @@ class DepthView(ApiView):
         )
 
 
-def book_body(book: LatestBook, now: datetime) -> dict[str, Any]:
-    """The answer of `binance/spot` and `binance/futures` about one book."""
-    read_at, mid = epoch_ms(book.received_at), (book.best_bid + book.best_ask) / 2
-    bids, asks = _levels(book.bids), _levels(book.asks)
-    return {
-        "success": True,
-        "type": book.market,
-        "symbol": book.symbol,
-        "timestamp": read_at,
-        "midPrice": mid,
-        # Both are decimals of the exchange; the difference of their binary forms would show its error.
-        "spread": float(Decimal(repr(book.best_ask)) - Decimal(repr(book.best_bid))),
-        "bestBid": bids[0],
-        "bestAsk": asks[0],
-        "bids": bids,
-        "asks": asks,
-        "depthVolumes": [_depth_volume(row, mid, read_at) for row in book.bands],
-        "diffs": [_diff(row) for row in book.bands],
-        "wsStatus": "off",
-        "coverage": {
-            "bidPercent": book.bid_reach,
-            "askPercent": book.ask_reach,
-            "bidLevels": book.bid_levels,
-            "askLevels": book.ask_levels,
-        },
-        "source": book.source,
-        "ageMs": max(0, epoch_ms(now) - read_at),
-    }
-
-
-def _levels(levels: list[tuple[float, float]]) -> list[dict[str, float]]:
-    return [{"price": price, "volume": quantity} for price, quantity in levels]
-
-
-def _depth_volume(row: BandVolumes, mid: float, read_at: int) -> dict[str, Any]:
-    return {
-        "depth": band_number(row.band),
-        "bidVolume": row.bid_volume,
-        "askVolume": row.ask_volume,
-        "totalBidValue": row.bid_value,
-        "totalAskValue": row.ask_value,
-        "currentPrice": mid,
-        "timestamp": read_at,
-        "bidComplete": row.bid_complete,
-        "askComplete": row.ask_complete,
-    }
-
-
-def _diff(row: BandVolumes) -> dict[str, Any]:
-    difference, percentage = diff(row.bid_volume, row.ask_volume)
-    return {
-        "depth": band_number(row.band),
-        "diff": difference,
-        "percentage": percentage,
-        "bidComplete": row.bid_complete,
-        "askComplete": row.ask_complete,
-    }
+def told(book: LatestBook) -> ToldBook:
+    """What is told of a stored book."""
+    return ToldBook(
+        symbol=book.symbol,
+        market=book.market,
+        read_at=epoch_ms(book.received_at),
+        best_bid=book.best_bid,
+        best_ask=book.best_ask,
+        bids=book.bids,
+        asks=book.asks,
+        bid_levels=book.bid_levels,
+        ask_levels=book.ask_levels,
+        bid_reach=book.bid_reach,
+        ask_reach=book.ask_reach,
+        source=book.source,
+        bands=book.bands,
+    )
 
 
 def _collected(name: str, market: str) -> bool:

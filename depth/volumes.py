@@ -18,11 +18,20 @@ class InvalidBook(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a book, best price first. `whole` says that the exchange has no level beyond the last."""
+    """One side of a book, best price first. `whole` says that the exchange has no level beyond the last.
+
+    `edge` is the price up to which every level is known (None: the last level's). Levels beyond it are real, but there
+    may be others between them: a live book learns of those that change."""
 
     prices: Floats
     quantities: Floats
     whole: bool
+    edge: float | None = None
+
+    @property
+    def known_to(self) -> float:
+        """The price, included, up to which every level is known, where the side is not known whole."""
+        return float(self.prices[-1]) if self.edge is None else self.edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +111,26 @@ def _reach(side: Side, bands: Sequence[Decimal], direction: int) -> tuple[NDArra
     bounds = prices[0] + np.abs(prices[0]) * distances / 100
     slack = np.abs(bounds) * _SLACK
     counts = np.searchsorted(prices, bounds + slack, side="right")
+    best = float(side.prices[0])
     # Only a level this close to a bound needs exact arithmetic, and hardly any is.
     for i in np.flatnonzero(prices[counts - 1] > bounds - slack).tolist():
-        while counts[i] > 1 and _offset(side.prices, int(counts[i]) - 1, bands[i], direction) > 0:
+        while counts[i] > 1 and _offset(float(side.prices[counts[i] - 1]), best, bands[i], direction) > 0:
             counts[i] -= 1
     if side.whole:
         return counts, [True] * len(bands)
-    complete = prices[-1] > bounds
-    for i in np.flatnonzero(np.abs(prices[-1] - bounds) <= slack).tolist():
-        complete[i] = _offset(side.prices, -1, bands[i], direction) >= 0
+    edge = side.known_to
+    complete = edge * direction > bounds
+    for i in np.flatnonzero(np.abs(edge * direction - bounds) <= slack).tolist():
+        complete[i] = _offset(edge, best, bands[i], direction) >= 0
     return counts, complete.tolist()
 
 
-def _offset(prices: Floats, index: int, band: Decimal, direction: int) -> Decimal:
-    """Signed distance of a level beyond the band's bound, exactly: above 0 it is outside, 0 it stands on the bound.
+def _offset(price: float, best: float, band: Decimal, direction: int) -> Decimal:
+    """Signed distance of a price beyond the band's bound, exactly: above 0 it is outside, 0 it stands on the bound.
 
     repr() of a float64 gives back the exchange's own decimal up to 15 digits."""
     with localcontext(prec=60):
-        price, best = Decimal(repr(float(prices[index]))), Decimal(repr(float(prices[0])))
-        return (price * 100 - best * (100 + direction * band)) * direction
+        return (Decimal(repr(price)) * 100 - Decimal(repr(best)) * (100 + direction * band)) * direction
 
 
 def _sums(side: Side, counts: NDArray[np.intp]) -> tuple[list[float], list[float]]:
@@ -140,8 +150,8 @@ def reach_percent(side: Side) -> float | None:
     """How far from its best price the side is known, in percent; None when the whole side is."""
     if side.whole:
         return None
-    best, last = float(side.prices[0]), float(side.prices[-1])
-    return abs(last - best) / best * 100
+    best = float(side.prices[0])
+    return abs(side.known_to - best) / best * 100
 
 
 def diff(bid: float, ask: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from api.views.base import UnknownAddress
+from api.views.books import OrderBookView
 from api.views.health import HealthView
 from api.views.metrics import MetricsView
 from api.views.symbols import SymbolsView
@@ -12,5 +13,6 @@ urlpatterns = [
     path("metrics/", MetricsView.as_view()),
     path("health", HealthView.as_view()),
     path("symbols", SymbolsView.as_view()),
+    path("orderbook", OrderBookView.as_view()),
     re_path(r"^api(/v1)?$", UnknownAddress.as_view()),
 ]

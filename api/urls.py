@@ -4,7 +4,7 @@ from django.urls import include, path, re_path
 
 from api.views.analytics import HistoryView, StatsView
 from api.views.base import UnknownAddress
-from api.views.books import BookView, DepthView
+from api.views.books import BookView, DepthView, OrderBookView
 from api.views.chart import ChartView
 from api.views.collector import CollectorSymbolsView, CollectorView
 from api.views.documentation import DocsView, SchemaView
@@ -22,6 +22,7 @@ resources = [
     path("binance/spot", BookView.as_view(market=Market.SPOT)),
     path("binance/futures", BookView.as_view(market=Market.FUTURES)),
     path("binance/depth", DepthView.as_view()),
+    path("orderbook", OrderBookView.as_view()),
     path("chart-data", ChartView.as_view()),
     path("export", ExportView.as_view()),
     path("overview", OverviewView.as_view()),

@@ -52,6 +52,7 @@ class ToldBook:
     ask_reach: float | None
     source: str
     bands: Sequence[BandVolumes]
+    last_update_id: int = 0
 
 
 class LiveBook(msgspec.Struct, frozen=True):
@@ -141,7 +142,8 @@ def state_body(book: ToldBook, ws_status: str, now: int, seq: int) -> dict[str, 
     stands in `marketType`, and `publishedAt` is `now`, epoch milliseconds."""
     body = book_body(book, ws_status, now)
     head = {"type": "update", "marketType": book.market, "symbol": book.symbol, "seq": seq}
-    return {**head, **{name: value for name, value in body.items() if name not in head}, "publishedAt": now}
+    rest = {name: value for name, value in body.items() if name not in head}
+    return {**head, **rest, "lastUpdateId": book.last_update_id, "publishedAt": now}
 
 
 def state_message(book: ToldBook, ws_status: str, now: int, seq: int) -> Publication:
@@ -191,7 +193,8 @@ def publish(client: redis.Redis, states: Iterable[Publication]) -> None:
 
 
 def publish_status(client: redis.Redis, market: str, symbol: str, ws_status: str) -> None:
-    """Sends a change of status to whoever listens; states tell it too. Raises redis.RedisError."""
+    """Sends a status to whoever listens; states tell theirs themselves. While a symbol has no states to publish, its
+    status is to be repeated every ten seconds or so: it is the sign that the feed is there. Raises redis.RedisError."""
     client.publish(channel(market, symbol), msgspec.json.encode(status_body(market, symbol, ws_status)))
 
 

@@ -3,11 +3,12 @@
 from rest_framework import serializers
 
 from api.serializers.common import Answer
-from api.serializers.fields import BandField, SymbolField, SymbolQuery, WordField
+from api.serializers.fields import BandField, MarketQuery, SymbolField, SymbolQuery, WordField
+from depth.broadcast import BOOK_LEVELS, WsStatus
 from markets.models import Market
 
 COMPLETE = "false: the known book did not reach the band's bound, the sums of this side are lower bounds."
-WS_STATUSES = ("connected", "connecting", "stale", "disconnected", "off")
+WS_STATUSES = tuple(str(status) for status in WsStatus)
 
 
 class BookQuery(SymbolQuery):
@@ -17,6 +18,12 @@ class BookQuery(SymbolQuery):
 class DepthQuery(SymbolQuery):
     depth = BandField()
     type = WordField(["spot", "futures", "all"], required=False, default="all", help_text="Which markets.")
+
+
+class OrderBookQuery(MarketQuery):
+    levels = serializers.IntegerField(
+        required=False, default=20, min_value=1, max_value=BOOK_LEVELS, help_text="Of each side, best first."
+    )
 
 
 class Level(serializers.Serializer):
@@ -97,3 +104,19 @@ class DepthAnswer(Answer):
     spot = MarketDepth(allow_null=True, help_text="null: not there, or not asked for.")
     futures = MarketDepth(allow_null=True, help_text="null: not there, or not asked for.")
     difference = Difference(help_text="(futures - spot) / spot * 100 of the volumes; null without both.")
+
+
+class LevelPairs(serializers.ListField):
+    child = serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2)
+
+
+class OrderBookAnswer(Answer):
+    symbol = SymbolField()
+    marketType = serializers.ChoiceField(Market.choices)
+    timestamp = serializers.IntegerField(help_text="When the book was read, epoch milliseconds.")
+    last_update_id = serializers.IntegerField(help_text="The exchange's number of the book's last change.")
+    bids = LevelPairs(help_text="[price, quantity], best first. Fewer than asked for where fewer are known.")
+    asks = LevelPairs(help_text="[price, quantity], best first. Fewer than asked for where fewer are known.")
+    source = serializers.ChoiceField(["rest", "stream"], help_text="stream: live; rest: the last collected, 20 levels.")
+    wsStatus = serializers.ChoiceField(WS_STATUSES)
+    ageMs = serializers.IntegerField(help_text="Since the book was read.")

@@ -1,7 +1,5 @@
-"""GET binance/spot, binance/futures and binance/depth: the newest order books and their liquidity."""
+"""GET binance/spot, binance/futures, binance/depth and orderbook: the newest order books and their liquidity."""
 
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -10,12 +8,10 @@ from rest_framework.response import Response
 
 from api.exceptions import ApiError
 from api.schema import operation
-from api.serializers.depth import BookAnswer, BookQuery, DepthAnswer, DepthQuery
+from api.serializers.depth import BookAnswer, BookQuery, DepthAnswer, DepthQuery, OrderBookAnswer, OrderBookQuery
 from api.serializers.fields import band_number
-from api.times import epoch_ms
 from api.views.base import ApiView, no_data
-from depth.broadcast import ToldBook, WsStatus, book_body
-from depth.selectors import LatestBook, latest
+from depth.live import ask_for, current, levels
 from depth.volumes import diff
 from markets.errors import NotCollected
 from markets.models import Market
@@ -27,11 +23,25 @@ class BookView(ApiView):
 
     @operation("Newest order book of a market", BookAnswer, errors=[400, 404], query=BookQuery)
     def get(self, request: Request) -> Response:
-        symbol = find(BookQuery.read(request)["symbol"], self.market).name
-        book = latest(symbol, self.market)
-        if book is None:
+        symbol, now = find(BookQuery.read(request)["symbol"], self.market).name, timezone.now()
+        ask_for(symbol, self.market, now)
+        body = current(symbol, self.market, now)
+        if body is None:
             raise no_data(symbol)
-        return Response(book_body(told(book), WsStatus.OFF, epoch_ms(timezone.now())))
+        return Response(body)
+
+
+class OrderBookView(ApiView):
+    @operation("Levels of the newest order book", OrderBookAnswer, errors=[400, 404], query=OrderBookQuery)
+    def get(self, request: Request) -> Response:
+        asked, now = OrderBookQuery.read(request), timezone.now()
+        market = asked.get("marketType", "SPOT")
+        symbol = find(asked["symbol"], market).name
+        ask_for(symbol, market, now)
+        body = levels(symbol, market, asked["levels"], now)
+        if body is None:
+            raise no_data(symbol)
+        return Response(body)
 
 
 class DepthView(ApiView):
@@ -39,41 +49,22 @@ class DepthView(ApiView):
     def get(self, request: Request) -> Response:
         asked = DepthQuery.read(request)
         markets = Market.values if asked["type"] == "all" else [asked["type"].upper()]
-        name, band, now = asked["symbol"], asked["depth"], timezone.now()
-        books = [book for market in markets if _collected(name, market) and (book := latest(name, market))]
-        rows = {book.market: row for book in books if (row := _market_depth(book, band, now))}
+        name, band, now = asked["symbol"], band_number(asked["depth"]), timezone.now()
+        bodies = [body for market in markets if _collected(name, market) and (body := current(name, market, now))]
+        rows = {body["type"]: row for body in bodies if (row := _market_depth(body, band))}
         if not rows:
             raise _nothing(name, markets)
         return Response(
             {
                 "success": True,
-                "depth": band_number(band),
+                "depth": band,
                 "symbol": name,
-                "timestamp": max(epoch_ms(book.received_at) for book in books if book.market in rows),
+                "timestamp": max(body["timestamp"] for body in bodies if body["type"] in rows),
                 "spot": rows.get("SPOT"),
                 "futures": rows.get("FUTURES"),
                 "difference": _difference(rows.get("SPOT"), rows.get("FUTURES")),
             }
         )
-
-
-def told(book: LatestBook) -> ToldBook:
-    """What is told of a stored book."""
-    return ToldBook(
-        symbol=book.symbol,
-        market=book.market,
-        read_at=epoch_ms(book.received_at),
-        best_bid=book.best_bid,
-        best_ask=book.best_ask,
-        bids=book.bids,
-        asks=book.asks,
-        bid_levels=book.bid_levels,
-        ask_levels=book.ask_levels,
-        bid_reach=book.bid_reach,
-        ask_reach=book.ask_reach,
-        source=book.source,
-        bands=book.bands,
-    )
 
 
 def _collected(name: str, market: str) -> bool:
@@ -91,22 +82,23 @@ def _nothing(name: str, markets: list[str]) -> ApiError | NotCollected:
     return NotCollected(name, markets[0] if len(markets) == 1 else None)
 
 
-def _market_depth(book: LatestBook, band: Decimal, now: datetime) -> dict[str, Any] | None:
-    row = next((row for row in book.bands if row.band == band), None)
+def _market_depth(body: dict[str, Any], band: float) -> dict[str, Any] | None:
+    """One band of a market's body; None when the book was not measured in it."""
+    row = next((row for row in body["depthVolumes"] if row["depth"] == band), None)
     if row is None:
         return None
-    difference, percentage = diff(row.bid_volume, row.ask_volume)
+    difference, percentage = diff(row["bidVolume"], row["askVolume"])
     return {
-        "bid": row.bid_volume,
-        "ask": row.ask_volume,
+        "bid": row["bidVolume"],
+        "ask": row["askVolume"],
         "diff": difference,
         "percentage": percentage,
-        "totalBidValue": row.bid_value,
-        "totalAskValue": row.ask_value,
-        "bidComplete": row.bid_complete,
-        "askComplete": row.ask_complete,
-        "source": book.source,
-        "ageMs": max(0, epoch_ms(now) - epoch_ms(book.received_at)),
+        "totalBidValue": row["totalBidValue"],
+        "totalAskValue": row["totalAskValue"],
+        "bidComplete": row["bidComplete"],
+        "askComplete": row["askComplete"],
+        "source": body["source"],
+        "ageMs": body["ageMs"],
     }
 
 

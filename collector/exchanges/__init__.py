@@ -4,6 +4,10 @@ from collections.abc import Callable, Mapping
 
 from collector.exchanges.base import Venue
 from collector.exchanges.binance.rest import BinanceRest
+from collector.exchanges.binance.streams import BinanceStreams
+from collector.exchanges.streams import Streams
 
 # Each is made from its REST addresses by market.
 EXCHANGES: dict[str, Callable[[Mapping[str, str]], Venue]] = {"binance": BinanceRest}
+# The same over sockets, from their addresses by market.
+STREAMS: dict[str, Callable[[Mapping[str, str]], Streams]] = {"binance": BinanceStreams}

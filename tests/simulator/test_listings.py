@@ -1,6 +1,9 @@
 """The symbols that the simulated exchange lists."""
 
-from simulator.listings import listings
+import pytest
+
+from simulator.listings import STABLE, listings
+from simulator.market import DAY, market_of
 
 ALL = listings(125)
 SPOT = [one for one in ALL if one.market == "spot"]
@@ -36,3 +39,16 @@ def test_there_can_be_few_or_many() -> None:
     assert {"BTCUSDT", "ETHUSDT"} <= {one.symbol for one in listings(2) if one.market == "spot"}
     many = [one for one in listings(300) if one.market == "spot" and one.quote == "USDT" and one.status == "TRADING"]
     assert len({one.symbol for one in many}) == 300
+
+
+@pytest.mark.parametrize("day", [20_000, 20_780, 20_782, 20_859])
+def test_the_largest_thirty_trade_on_both_markets_whatever_the_day(day: int) -> None:
+    """The days are those on which a coin of one market alone came closest."""
+    market = market_of()
+    coins = [one for one in SPOT if one.quote == "USDT" and one.status == "TRADING" and one.base not in STABLE]
+
+    def traded(one):
+        return market.rolling_day(one, day * DAY)[0].quote_volume / 10**one.quote_decimals
+
+    largest = sorted(coins, key=traded, reverse=True)[:45]
+    assert {one.symbol for one in largest} <= {one.symbol for one in FUTURES if one.contract_type == "PERPETUAL"}

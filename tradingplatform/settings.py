@@ -194,6 +194,7 @@ CORS_EXPOSE_HEADERS = ["X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaini
 
 API_PUBLIC = ENV.api_public
 API_RATE_LIMIT = ENV.api_rate_limit
+WEBSOCKET_MAX_CONNECTIONS = ENV.websocket_max_connections
 NUM_PROXIES = ENV.num_proxies
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["api.renderers.ApiRenderer"],

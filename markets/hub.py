@@ -75,6 +75,7 @@ class Hub:
         self.clients: set[Watcher] = set()
         self._redis = _connect()
         self._pubsub: redis.asyncio.client.PubSub | None = None
+        self._away = False
         self._answered = monotonic()
         self._loads: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Semaphore(LOADS_AT_ONCE)
@@ -90,8 +91,9 @@ class Hub:
         return found  # type: ignore[return-value]  # one channel, one kind of topic
 
     async def _hear(self, topic: Topic) -> None:
-        if self._pubsub is None:
-            topic.loaded.set()  # loaded when Redis is back
+        if self._pubsub is None:  # it is heard with all the others when Redis answers
+            if self._away:
+                topic.loaded.set()
             return
         try:
             await self._pubsub.subscribe(topic.channel)
@@ -121,19 +123,28 @@ class Hub:
         while True:
             try:
                 async with self._redis.pubsub() as pubsub:
-                    await pubsub.subscribe(OWN, *self.topics)
-                    self._pubsub, self._answered, failures = pubsub, monotonic(), 0
-                    for topic in self.topics.values():
-                        self._load(topic)
+                    await self._hear_all(pubsub)
+                    failures = 0
                     await self._pass_on(pubsub)
             except (RedisError, OSError) as error:
                 logger.log(logging.INFO if failures else logging.WARNING, "live states stop: Redis is away: %s", error)
             finally:
                 self._pubsub = None
+            self._away = True
             for topic in self.topics.values():
                 topic.lost(monotonic())
             failures += 1
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF)) - 1])
+
+    async def _hear_all(self, pubsub: redis.asyncio.client.PubSub) -> None:
+        await pubsub.subscribe(OWN)
+        heard: set[str] = set()
+        while missing := self.topics.keys() - heard:  # some come up while we wait
+            await pubsub.subscribe(*missing)
+            heard |= missing
+        self._pubsub, self._away, self._answered = pubsub, False, monotonic()
+        for topic in self.topics.values():
+            self._load(topic)
 
     async def _pass_on(self, pubsub: redis.asyncio.client.PubSub) -> None:
         while True:

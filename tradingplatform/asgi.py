@@ -1,4 +1,4 @@
-"""The web process: HTTP through Django; live sockets join here."""
+"""The web process: HTTP through Django, and live sockets."""
 
 import os
 
@@ -8,4 +8,8 @@ os.environ.setdefault("PLATFORM_PROCESS", "web")
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
-application = ProtocolTypeRouter({"http": get_asgi_application()})
+http = get_asgi_application()  # sets Django up, which the sockets need
+
+from tradingplatform.routing import sockets  # noqa: E402
+
+application = ProtocolTypeRouter({"http": http, "websocket": sockets})

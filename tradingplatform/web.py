@@ -1,17 +1,35 @@
 """The web process: Daphne, which here waits for readers that are slow, and ends broken answers as broken.
 
 Daphne alone takes whatever an application sends into memory, however slowly the reader takes it, and an error in the
-middle of an answer stops its own housekeeping."""
+middle of an answer stops its own housekeeping. Live sockets get an outlet of their own, and end with the code that
+says so when the server ends."""
 
 import asyncio
 import logging
+import socket
+from collections.abc import Callable
 from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import WebRequest
 from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet import defer, tcp
+
+from markets.sockets import OUTLET, Frame
 
 logger = logging.getLogger(__name__)
+
+SEND_BUFFER = 64 * 1024  # bytes that the kernel holds for one live client; what is older than that is of no use
+CLOSE_SECONDS = 5.0  # for a client to answer a close; then its connection is cut
+SOCKET_OPTIONS = {
+    # A client is dead when it answers neither a ping nor anything else for a minute.
+    "ping_interval": 20,
+    "ping_timeout": 40,
+    "websocket_timeout": -1,
+    "websocket_max_message_size": 64 * 1024,
+    "websocket_max_frame_size": 64 * 1024,
+}
 
 
 class Pace:
@@ -30,7 +48,63 @@ class Pace:
     stopProducing = resumeProducing  # noqa: N815 - the reader is gone: nobody has to be waited for
 
 
+class Wire(Pace):
+    """The outlet of a live client: whole frames straight to its socket, and no more than the client reads."""
+
+    def __init__(self, protocol: WebSocketProtocol) -> None:
+        super().__init__()
+        self.full = False
+        self.drained: Callable[[], None] = lambda: None
+        self._protocol = protocol
+        self._transport = protocol.transport
+        transport = protocol.transport
+        self._plain = transport.socket if isinstance(transport, tcp.Server) and not transport.TLS else None
+        self._limit()
+
+    def _limit(self) -> None:
+        self._transport.unregisterProducer()  # the HTTP channel that the connection began with
+        self._transport.registerProducer(self, True)
+        if self._plain is not None:
+            self._plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def write(self, frame: Frame) -> None:
+        if self._protocol.state != WebSocketProtocol.STATE_OPEN:
+            return
+        wire, transport = frame.wire, self._transport
+        if self._plain is not None and not (transport.dataBuffer or transport._tempDataLen):
+            try:  # nothing waits before it: most frames leave here, without a round of the event loop
+                sent = self._plain.send(wire)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # the client has gone: the transport hears of it, too
+            if sent == len(wire):
+                return
+            wire = wire[sent:]
+        transport.write(wire)
+        self.full = transport.producerPaused = True  # as if its buffer were full: we hear when all of it has left
+
+    def close(self) -> None:
+        self.drained = lambda: None
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self.full = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self.full = False
+        super().resumeProducing()
+        self.drained()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self.drained = lambda: None
+        super().resumeProducing()
+
+
 class WebServer(Server):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | SOCKET_OPTIONS)
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """As Daphne's; but a part of a long answer is over only when there is room for the next."""
         long = isinstance(protocol, WebRequest) and message["type"] == "http.response.body"
@@ -48,12 +122,29 @@ class WebServer(Server):
             await protocol.producer.clear.wait()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """As Daphne's; but an answer that fails after it began ends without its end, which every reader notices."""
+        """As Daphne's; but an answer that fails after it began ends without its end, which every reader notices, and
+        live sockets get their outlet."""
+        if isinstance(protocol, WebSocketProtocol):
+            protocol.closeHandshakeTimeout = CLOSE_SECONDS
+            scope.setdefault("extensions", {})[OUTLET] = Wire(protocol)
         queue = super().create_application(protocol, scope)
         if queue is not None and isinstance(protocol, WebRequest):
             details = self.connections[protocol]
             details["application_instance"].add_done_callback(lambda done: _end_broken(protocol, details, done))
         return queue
+
+    def kill_all_applications(self) -> defer.Deferred[Any]:
+        """As Daphne's; but what the applications say at their end still leaves, and one that has ended is no error."""
+        running = [details.get("application_instance") for details in self.connections.values()]
+        tasks = [task for task in running if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+
+        async def ended() -> None:
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.2)
+
+        return defer.Deferred.fromFuture(asyncio.ensure_future(ended()))
 
 
 def _end_broken(protocol: WebRequest, details: dict[str, Any], done: asyncio.Future[Any]) -> None:

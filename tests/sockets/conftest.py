@@ -1,0 +1,99 @@
+"""A real web process on a database with a few symbols and books, and a publisher that stands for the feed."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from depth.broadcast import Publication, publish, state_message
+from markets.connections import broker_redis
+from tests.depth.test_broadcast import told
+from tests.pages.conftest import free_port, run_python, served
+
+SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
+MOST_CLIENTS = 120
+
+
+@contextmanager
+def new_database() -> Iterator[str]:
+    name = f"sockets_{os.getpid()}"
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass
+class Site:
+    """The running web process; `address` is ws://host:port."""
+
+    address: str
+    environment: dict[str, str]
+    folder: Path
+    port: int
+
+    @property
+    def http(self) -> str:
+        return self.address.replace("ws://", "http://")
+
+
+@pytest.fixture(scope="package")
+def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment of web processes that share one filled database."""
+    folder = tmp_path_factory.mktemp("sockets")
+    with new_database() as database:
+        made = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
+            "DATABASE_URL": database,
+            "DATA_DIR": str(folder),
+            "API_RATE_LIMIT": "0",
+            "WEBSOCKET_MAX_CONNECTIONS": str(MOST_CLIENTS),
+        }
+        run_python(made, "manage.py", "migrate", "--noinput", "-v0")
+        run_python(made, "-m", "tests.sockets.fill")
+        yield made
+
+
+@contextmanager
+def running(environment: dict[str, str], **changes: str) -> Iterator[Site]:
+    port, folder = free_port(), Path(environment["DATA_DIR"])
+    own = environment | {"PORT": str(port)} | changes
+    with served(port, own, folder / f"web{port}.log") as address:
+        yield Site(address.replace("http://", "ws://"), own, folder, port)
+
+
+@pytest.fixture(scope="package")
+def site(environment) -> Iterator[Site]:
+    with running(environment) as found:
+        yield found
+
+
+@dataclass
+class Feed:
+    """Stands for the feed: publishes states of symbols, each with the next seq."""
+
+    published: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+
+    def message(self, symbol: str, market: str = "SPOT", status: str = "connected", **shape) -> Publication:
+        said = self.published.setdefault((market, symbol), [])
+        now = int(time.time() * 1000)
+        shape = {"mid": 100.0 + len(said) * 0.01, "read_at": now} | shape
+        made = state_message(told(market=market, symbol=symbol, **shape), status, now, len(said) + 1)
+        said.append(made.body)
+        return made
+
+    def publish(self, *symbols: str, **shape) -> None:
+        publish(broker_redis(), [self.message(symbol, **shape) for symbol in symbols])
+
+
+@pytest.fixture
+def feed(empty_redis) -> Feed:
+    return Feed()

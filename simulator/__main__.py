@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from simulator.app import create_app
+from simulator.app import EXCHANGE, create_app
 from simulator.exchange import Config
 from simulator.replay import InvalidRecording
 
@@ -21,6 +21,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--futures-port", type=int, help="one more, where /ws and /stream are futures' old addresses")
     parser.add_argument("--port-file", type=Path, help="file that receives the port once it answers")
     parser.add_argument("--seed", type=int, default=7, help="another seed is another market")
     parser.add_argument("--symbols", type=int, default=125, help="coins that trade against USDT on spot")
@@ -53,14 +54,17 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        create_app(_config(arguments)), access_log=None, shutdown_timeout=0.1, handler_cancellation=True
-    )
+    app = create_app(_config(arguments))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, arguments.host, arguments.port).start()
         port = runner.addresses[0][1]
         print(f"simulator listens on http://{arguments.host}:{port}", flush=True)
+        if arguments.futures_port is not None:
+            await web.TCPSite(runner, arguments.host, arguments.futures_port).start()
+            app[EXCHANGE].futures_port = runner.addresses[1][1]
+            print(f"futures' old addresses at http://{arguments.host}:{runner.addresses[1][1]}", flush=True)
         if arguments.port_file:
             _write_port(arguments.port_file, port)
         await stop.wait()

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from simulator import control, futures, spot
+from simulator import control, futures, sockets, spot
 from simulator.answers import Context, Endpoint
 from simulator.errors import ApiError, invalid_symbol
 from simulator.exchange import Config, Exchange
 from simulator.faults import BOOK_KINDS, Fault
+from simulator.hub import Hub
 from simulator.limits import Verdict, refusal
 from simulator.listings import Market
 from simulator.parameters import Parameters
@@ -40,7 +41,9 @@ def create_app(config: Config) -> web.Application:
     """The simulator as an aiohttp application. Raises InvalidRecording and OSError for a replay that cannot be."""
     app = web.Application()
     app[EXCHANGE] = exchange = Exchange(config)
-    control.add_routes(app, exchange)
+    hub = Hub(exchange)
+    control.add_routes(app, exchange, hub)
+    sockets.add_routes(app, exchange, hub)
     app.router.add_route("*", "/{path:.*}", _handle)
     return app
 

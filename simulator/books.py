@@ -12,10 +12,11 @@ from math import log10, prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simulator.hashing import GOLDEN, Floats, Hashes, Ints, hash_one, key_of
+from simulator.hashing import GOLDEN, Floats, Hashes, Ints, hash_one, hashes, key_of
 from simulator.listings import Listing
-from simulator.prices import price_at
+from simulator.prices import price_at, prices_between
 
 # Sizes of levels relative to the mean, at even steps of probability: many crumbs, few large ones.
 _SIZE_AT = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -26,7 +27,7 @@ _MOST_LOTS = float(1 << (_LOTS_BITS - 1))
 
 
 _GOLDEN, _MIX = np.uint64(GOLDEN), np.uint64(0xBF58476D1CE4E5B9)
-_S16, _S29, _S32, _S38, _S40, _S52 = (np.uint64(bits) for bits in (16, 29, 32, 38, 40, 52))
+_S16, _S29, _S32, _S38, _S40, _S52, _S53 = (np.uint64(bits) for bits in (16, 29, 32, 38, 40, 52, 53))
 _LOW16 = np.uint64(0xFFFF)
 _FIRST = np.zeros(1, dtype=np.intp)
 _ID_STEP = 15_000_000_000  # July 2017, counted in steps
@@ -140,12 +141,17 @@ def _reach(listing: Listing, limit: int) -> tuple[int, int]:
     return furthest, furthest
 
 
+def salt(listing: Listing, seed: int, layer: int) -> int:
+    """What makes one book's layer differ from all others."""
+    return key_of(seed, "book", listing.symbol, listing.market, layer)
+
+
 @lru_cache(maxsize=2048)
 def _window(listing: Listing, seed: int, reach: int) -> _Window:
     shape = layers(listing)
     reaches = [min(layer.reach, reach) for layer in shape]
     widths = np.array([layer.width for layer in shape])
-    back = (np.array(reaches) + 2 * _widest_spread(listing)) // widths + 1
+    back = (np.array(reaches) + 2 * widest_spread(listing)) // widths + 1
     counts = 2 * back + 2
 
     def each(values: list[float] | list[int], kind: type) -> Any:
@@ -155,7 +161,7 @@ def _window(listing: Listing, seed: int, reach: int) -> _Window:
         reach=reach, counts=counts, back=back, layer_widths=widths,
         relative=np.concatenate([np.arange(count) for count in counts]),
         widths=np.repeat(widths, counts),
-        salts=each([key_of(seed, "book", listing.symbol, listing.market, i) for i in range(len(shape))], np.uint64),
+        salts=each([salt(listing, seed, i) for i in range(len(shape))], np.uint64),
         shifts=each([layer.shift for layer in shape], np.uint64),
         spreads=each([layer.spread for layer in shape], np.uint64),
         offsets=each([0 if layer.round else layer.width for layer in shape], np.uint64),
@@ -166,51 +172,86 @@ def _window(listing: Listing, seed: int, reach: int) -> _Window:
 
 
 @lru_cache(maxsize=1024)
-def _best_key(listing: Listing, seed: int) -> int:
+def best_key(listing: Listing, seed: int) -> int:
     return key_of(seed, "best", listing.symbol, listing.market)
 
 
 @lru_cache(maxsize=1024)
-def _widest_spread(listing: Listing) -> int:
+def widest_spread(listing: Listing) -> int:
     return 2 if listing.rank <= 20 else 2 + key_of("spread", listing.symbol) % 3
 
 
 def best_prices(listing: Listing, seed: int, step: int) -> tuple[int, int]:
     """Best bid and best ask in ticks: the last price is one of them."""
     last = price_at(listing, seed, step)
-    bits = hash_one(_best_key(listing, seed), step >> 2)
-    spread = _widest_spread(listing) - (bits & 7 != 0)
+    bits = hash_one(best_key(listing, seed), step >> 2)
+    spread = widest_spread(listing) - (bits & 7 != 0)
     return (last - spread, last) if bits >> 8 & 1 and last > spread else (last, last + spread)
+
+
+def identities(cells: Ints, salts: Hashes | np.uint64) -> Hashes:
+    """What stays of each cell while its levels come and go."""
+    still = cells.astype(np.uint64)
+    still *= _GOLDEN
+    still ^= salts
+    still ^= still >> _S29
+    still *= _MIX
+    still ^= still >> _S32
+    return still
+
+
+def standing(still: Hashes, steps: Hashes | np.uint64, lifetimes: Hashes) -> Hashes:
+    """The bits that decide each cell's level at a step, the same for 2**lifetime steps."""
+    age = (still >> _S40) + steps
+    age >>= lifetimes
+    age *= _GOLDEN
+    age += still
+    age ^= age >> _S29
+    age *= _MIX
+    age ^= age >> _S32
+    return age
+
+
+def places(cells: Ints, widths: Ints | int, offsets: Hashes | np.uint64, age: Hashes) -> Ints:
+    """Where (ticks) each cell's level stands."""
+    ticks = cells * widths
+    ticks += ((age & _LOW16) * offsets >> _S16).astype(np.int64)
+    return np.asarray(ticks)
+
+
+def is_filled(age: Hashes, filled: Hashes | np.uint64) -> NDArray[np.bool_]:
+    return np.asarray((age >> _S16 & _LOW16) < filled)
+
+
+def sizes(age: Hashes, lots: Floats | float) -> Hashes:
+    """Each level's lots."""
+    return np.asarray(np.clip(_SIZE_TABLE[(age >> _S52).astype(np.intp)] * lots, 1.0, _MOST_LOTS).astype(np.uint64))
+
+
+def best_prices_between(listing: Listing, seed: int, first: int, count: int) -> tuple[Ints, Ints]:
+    """Best bids and best asks in ticks at `count` steps."""
+    last = prices_between(listing, seed, first, count)
+    bits = hashes(best_key(listing, seed), np.arange(first, first + count) >> 2)
+    spread = widest_spread(listing) - ((bits & np.uint64(7)) != 0).astype(np.int64)
+    falling = ((bits >> np.uint64(8) & np.uint64(1)) == 1) & (last > spread)
+    return np.where(falling, last - spread, last), np.where(falling, last, last + spread)
 
 
 def _draw(window: _Window, step: int, bid: int, ask: int) -> tuple[Hashes, Hashes]:
     """Packed levels of both sides behind the best prices, ascending by price; a price may occur twice."""
     cells = np.repeat(bid // window.layer_widths - window.back, window.counts)
     cells += window.relative
-    still = cells.astype(np.uint64)
-    still *= _GOLDEN
-    still ^= window.salts
-    still ^= still >> _S29
-    still *= _MIX
-    still ^= still >> _S32
-    age = (still >> _S40) + np.uint64(step)
-    age >>= window.shifts + (still & window.spreads)
-    age *= _GOLDEN
-    age += still
-    age ^= age >> _S29
-    age *= _MIX
-    age ^= age >> _S32
-    ticks = cells * window.widths
-    ticks += ((age & _LOW16) * window.offsets >> _S16).astype(np.int64)
+    still = identities(cells, window.salts)
+    age = standing(still, np.uint64(step), window.shifts + (still & window.spreads))
+    ticks = places(cells, window.widths, window.offsets, age)
     away = np.abs(2 * ticks - (bid + ask)) - (ask - bid)
-    kept = (age >> _S16 & _LOW16) < window.filled
+    kept = is_filled(age, window.filled)
     kept &= away > 0
     kept &= away <= window.limits
     kept &= ticks > 0
     ticks, age = ticks[kept], age[kept]
-    lots = _SIZE_TABLE[(age >> _S52).astype(np.intp)] * window.lots[kept]
     packed = ticks.astype(np.uint64) << _S38
-    packed |= np.clip(lots, 1.0, _MOST_LOTS).astype(np.uint64)
+    packed |= sizes(age, window.lots[kept])
     packed.sort()
     middle = int(np.searchsorted(packed, np.uint64(ask) << _S38))
     return packed[:middle], packed[middle:]
@@ -238,8 +279,15 @@ def _unpack(best: int, best_lots: int, packed: Hashes, limit: int, *, rising: bo
 
 def _best_lots(listing: Listing, seed: int, step: int, ticks: int) -> int:
     """The size at a best price: larger than its neighbours, and changing quickly."""
-    bits = hash_one(_best_key(listing, seed) ^ ticks, step >> 2)
+    bits = hash_one(best_key(listing, seed) ^ ticks, step >> 2)
     return max(1, int(_SIZE_TABLE[2048 + (bits >> 53)] * layers(listing)[0].lots * 2))
+
+
+def best_sizes(listing: Listing, seed: int, steps: Ints, ticks: Ints) -> Ints:
+    """The same for many steps and prices."""
+    bits = hashes(np.uint64(best_key(listing, seed)) ^ ticks.astype(np.uint64), steps >> 2)
+    drawn = _SIZE_TABLE[2048 + (bits >> _S53).astype(np.intp)] * layers(listing)[0].lots * 2
+    return np.maximum(1, drawn.astype(np.int64))
 
 
 def levels_at(listing: Listing, seed: int, step: int, limit: int) -> Levels:

@@ -58,10 +58,8 @@ def _number(values: Ints, decimals: int, zeros: int) -> tuple[Bytes, NDArray[np.
     return text, counts
 
 
-def _side(prices: Ints, quantities: Ints, decimals: tuple[int, int], zeros: tuple[int, int]) -> bytes:
-    """`[["1.0","2.0"],...]`"""
-    if not len(prices):
-        return b"[]"
+def _rows(prices: Ints, quantities: Ints, decimals: tuple[int, int], zeros: tuple[int, int]) -> tuple[bytes, Ints]:
+    """`["1.0","2.0"],` for each of at least one level, and how long each is."""
     price, price_counts = _number(prices, decimals[0], zeros[0])
     quantity, quantity_counts = _number(quantities, decimals[1], zeros[1])
     rows = len(prices)
@@ -72,14 +70,32 @@ def _side(prices: Ints, quantities: Ints, decimals: tuple[int, int], zeros: tupl
     text = np.hstack((fixed(b'["'), price, fixed(b'","'), quantity, fixed(b'"],')))
     yes = np.ones((rows, 3), dtype=np.bool_)
     counts = np.hstack((yes[:, :2], price_counts, yes, quantity_counts, yes))
-    return b"[" + bytes(text[counts])[:-1] + b"]"
+    return bytes(text[counts]), counts.sum(axis=1)
+
+
+def _side(prices: Ints, quantities: Ints, decimals: tuple[int, int], zeros: tuple[int, int]) -> bytes:
+    """`[["1.0","2.0"],...]`"""
+    return b"[" + _rows(prices, quantities, decimals, zeros)[0][:-1] + b"]" if len(prices) else b"[]"
+
+
+def _spelling(listing: Listing) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Decimals of prices and quantities, and the zeros that follow them."""
+    decimals = (listing.price_decimals, listing.lot_decimals)
+    zeros = (SPOT_DECIMALS - decimals[0], SPOT_DECIMALS - decimals[1]) if listing.market == "spot" else (0, 0)
+    return decimals, zeros
+
+
+def levels(listing: Listing, ticks: Ints, lots: Ints) -> tuple[bytes, Ints]:
+    """`["1.0","2.0"],` for each level, and where each ends."""
+    if not len(ticks):
+        return b"", np.zeros(0, dtype=np.int64)
+    text, lengths = _rows(ticks * listing.tick_units, lots, *_spelling(listing))
+    return text, np.cumsum(lengths)
 
 
 def depth_sides(listing: Listing, levels: Levels) -> bytes:
     """`"bids":[...],"asks":[...]` in the exchange's own spelling of numbers."""
-    decimals = (listing.price_decimals, listing.lot_decimals)
-    spot = listing.market == "spot"
-    zeros = (SPOT_DECIMALS - decimals[0], SPOT_DECIMALS - decimals[1]) if spot else (0, 0)
+    decimals, zeros = _spelling(listing)
     units = listing.tick_units
     bids = _side(levels.bid_ticks * units, levels.bid_lots, decimals, zeros)
     asks = _side(levels.ask_ticks * units, levels.ask_lots, decimals, zeros)

@@ -43,6 +43,7 @@ class Exchange:
         self.market: SimulatedMarket = market_of(config.seed, config.symbols)
         self.limits, self.faults, self.counters = Limits(), Faults(config.seed), Counters()
         self.limits.enforce(config.weights)
+        self.futures_port: int | None = None  # where /ws and /stream are futures' old addresses
         self.replayed: ReplayedBook | None = None
         if config.replay:
             recording = load(config.replay, config.replay_market, config.replay_snapshot)
@@ -80,6 +81,7 @@ class Exchange:
         if replayed is not None:
             update_id, bids, asks = replayed.at(self.machine_time(), limit)
             return update_id, encode.recorded_sides(*_spoilt(bids, asks, faults))
+        now -= sum(fault.age_ms for fault in faults if fault.kind == "late_snapshot")
         levels = self.market.levels(listing, now, limit)
         if faults:
             bids, asks = encode.pairs(listing, levels)

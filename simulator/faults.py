@@ -1,4 +1,4 @@
-"""Around every answer: what was asked to go wrong, for whom, how often and how long. Pure.
+"""Around every answer and message: what was asked to go wrong, for whom, how often and how long. Pure.
 
 docs/simulator.md lists the kinds with their options."""
 
@@ -12,9 +12,13 @@ from simulator.listings import Market
 
 Kind = Literal[
     "429", "418", "403", "451", "5xx", "timeout", "slow", "disconnect", "truncate", "malformed", "unknown_symbol",
-    "crossed", "empty_side", "skew",
+    "crossed", "empty_side", "skew", "late_snapshot",
+    "drop", "double", "reorder", "corrupt", "stall", "refuse", "cut", "shutdown",
 ]  # fmt: skip
-BOOK_KINDS = {"crossed", "empty_side"}
+BOOK_KINDS = {"crossed", "empty_side", "late_snapshot"}
+MESSAGE_KINDS = {"drop", "double", "reorder", "corrupt", "stall"}  # of sockets, met by each message
+AT_ONCE = {"cut", "shutdown"}  # of sockets: done when they are asked for
+SOCKET_KINDS = {*MESSAGE_KINDS, *AT_ONCE, "refuse"}
 _ADDED = {"slow", *BOOK_KINDS}  # kinds that leave room for another one in the same answer
 
 
@@ -38,18 +42,39 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     delay: float = 5.0  # slow
     side: Literal["bid", "ask"] = "bid"  # empty_side
     offset_ms: int = 0  # skew
+    age_ms: int = 2000  # late_snapshot
+    stream: str | None = None  # of messages and connections: a stream's name, or how it ends
+    connection: int | None = None
+    how: Literal["close", "abort", "hang", "json", "types"] | None = None  # cut, refuse, corrupt
     ends_at: int | None = None
     banned_until: int = 0
     met: int = 0
 
     def matches(self, market: Market, path: str, symbol: str | None) -> bool:
-        if self.kind in BOOK_KINDS and not path.endswith("/depth"):
+        """Whether a REST request meets it."""
+        if self.kind in SOCKET_KINDS or (self.kind in BOOK_KINDS and not path.endswith("/depth")):
             return False
-        return (
-            self.market in (None, market)
-            and (self.symbol is None or self.symbol == symbol)
-            and (self.path is None or path.endswith(self.path))
-        )
+        return self._here(market, path) and (self.symbol is None or self.symbol == symbol)
+
+    def _here(self, market: Market, path: str) -> bool:
+        return self.market in (None, market) and (self.path is None or path.endswith(self.path))
+
+    def whole(self) -> bool:
+        """Whether it meets connections as such, whatever streams they carry."""
+        return self.stream is None and self.symbol is None
+
+    def on_connection(self, market: Market, path: str, number: int) -> bool:
+        return self._here(market, path) and self.connection in (None, number)
+
+    def on_stream(self, name: str, symbol: str) -> bool:
+        return (self.stream is None or name.endswith(self.stream)) and self.symbol in (None, symbol)
+
+
+_HOW: dict[str, tuple[str | None, ...]] = {
+    "cut": (None, "abort", "close"),
+    "refuse": (None, "abort", "hang"),
+    "corrupt": (None, "json", "types"),
+}
 
 
 class InvalidFault(ValueError):
@@ -61,8 +86,10 @@ def _checked(fault: Fault) -> Fault:
         raise InvalidFault("probability is above 0 and at most 1")
     if fault.count is not None and fault.count < 1:
         raise InvalidFault("count is at least 1")
-    if any(value is not None and value <= 0 for value in (fault.seconds, fault.ban_seconds, fault.delay)):
-        raise InvalidFault("seconds, ban_seconds and delay are above 0")
+    if any(value is not None and value <= 0 for value in (fault.seconds, fault.ban_seconds, fault.delay, fault.age_ms)):
+        raise InvalidFault("seconds, ban_seconds, delay and age_ms are above 0")
+    if fault.how not in _HOW.get(fault.kind, (None,)):
+        raise InvalidFault(f"how is one of {_HOW[fault.kind]}" if fault.kind in _HOW else f"{fault.kind} has no how")
     if not 500 <= fault.status <= 599:
         raise InvalidFault("status is 500 to 599")
     if fault.kind == "unknown_symbol" and fault.symbol is None:
@@ -90,7 +117,8 @@ class Faults:
         fault.met = 0
         fault.banned_until = now + int(fault.ban_seconds * 1000) if fault.kind == "418" else 0
         fault.ends_at = now + int(fault.seconds * 1000) if fault.seconds is not None else fault.banned_until or None
-        self._active[fault.id] = fault
+        if fault.kind not in AT_ONCE:
+            self._active[fault.id] = fault
         return fault
 
     def active(self, now: int) -> list[Fault]:
@@ -112,16 +140,30 @@ class Faults:
         for fault in self.active(now):
             if fault.kind == "skew" or not fault.matches(market, path, symbol):
                 continue
-            if fault.probability < 1.0 and self._random.random() >= fault.probability:
+            if not self.meets(fault):
                 continue
-            fault.met += 1
-            if fault.count is not None:
-                fault.count -= 1
-                if fault.count == 0:
-                    del self._active[fault.id]
             yield fault
             if fault.kind not in _ADDED:
                 return
+
+    def meets(self, fault: Fault) -> bool:
+        """Draws whether one of those whom a fault is meant for meets it, and counts the one that does."""
+        if fault.probability < 1.0 and self._random.random() >= fault.probability:
+            return False
+        fault.met += 1
+        if fault.count is not None:
+            fault.count -= 1
+            if fault.count == 0:
+                self._active.pop(fault.id, None)
+        return True
+
+    def of(self, kinds: set[str], now: int) -> list[Fault]:
+        """The active ones of these kinds."""
+        return [one for one in self.active(now) if one.kind in kinds] if self._active else []
+
+    def choose(self, among: int) -> int:
+        """A number below `among`, by the seed."""
+        return self._random.randrange(among)
 
     def skew(self, market: Market, now: int) -> int:
         """How far the market's clock is off (ms)."""

@@ -34,11 +34,11 @@ def hash_one(key: int, index: int) -> int:
     return x ^ (x >> 32)
 
 
-def hashes(key: int, indices: Ints) -> Hashes:
-    """64 well-mixed bits for each index under `key` (splitmix64)."""
+def hashes(key: int | Hashes, indices: Ints) -> Hashes:
+    """64 well-mixed bits for each index under `key`, or each under its own (splitmix64)."""
     x = indices.astype(np.uint64)
     x *= _GOLDEN
-    x += np.uint64(key)
+    x += np.asarray(key, dtype=np.uint64)
     x ^= x >> _S30
     x *= _C1
     x ^= x >> _S27

@@ -190,6 +190,17 @@ def price_at(listing: Listing, seed: int, step: int) -> int:
     return int(path(at, np.array([step % STEPS]))[0])
 
 
+def prices_between(listing: Listing, seed: int, first: int, count: int) -> Ints:
+    """The last prices (ticks) at `count` steps from step `first` (of the epoch) on."""
+    pieces = []
+    while count > 0:
+        inside = min(count, STEPS - first % STEPS)
+        at = minute(listing, seed, first // STEPS)
+        pieces.append(path(at, np.arange(first % STEPS, first % STEPS + inside)))
+        first, count = first + inside, count - inside
+    return np.concatenate(pieces)
+
+
 def elapsed(bits: int, steps: Ints) -> Floats:
     """The share of a minute's trading done before each step (0..600): never falling, 0 at 0 and 1 at 600."""
     weights = 1.0 + (hashes(bits ^ 0x517E, np.arange(60)) >> np.uint64(58)).astype(np.float64)

@@ -55,6 +55,8 @@ class Environment:
     router_address: str
     confirmations: int
     start_block: int
+    email_url: str
+    email_from: str
     simulated_market: bool
 
 
@@ -231,6 +233,8 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         router_address=read("ROUTER_ADDRESS", "", _address),
         confirmations=read("CONFIRMATIONS", "12", _integer(0, 10_000)),
         start_block=read("START_BLOCK", "0", _integer(0, 10**12)),
+        email_url=read("EMAIL_URL", "", _url("smtp://", "smtp+tls://", "smtp+ssl://")),
+        email_from=read("EMAIL_FROM", "trading-platform@localhost", str),
         simulated_market=simulated,
     )
 

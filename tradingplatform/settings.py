@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import environ
 from celery.schedules import crontab
 from psycopg.conninfo import conninfo_to_dict
 
@@ -36,6 +37,7 @@ INSTALLED_APPS = [
     "depth",
     "candles",
     "dex",
+    "alerts",
     "collector",
     "api",
 ]
@@ -120,6 +122,18 @@ VENUE_URLS = {
     },
 }
 
+# --- alerts ------------------------------------------------------------------------------------------------------
+
+ALERT_LOG = _home / "alert.log"
+EMAIL_CONFIG = environ.Env.email_url_config(ENV.email_url or "smtp://")
+EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = EMAIL_CONFIG["EMAIL_HOST"], EMAIL_CONFIG["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL_CONFIG["EMAIL_HOST_USER"], EMAIL_CONFIG["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_TLS", False), EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+EMAILS = bool(ENV.email_url)
+DEFAULT_FROM_EMAIL = ENV.email_from
+
 # --- Celery ------------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
@@ -151,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
     "sync-symbols": {"task": "collector.sync_symbols", "schedule": crontab(minute="17"), "options": {"expires": 3000}},
     # Hours that have just closed, and those that late rows fell into; their days with them.
     "roll-up": {"task": "depth.roll_up", "schedule": crontab(minute="4,34"), "options": {"expires": 1500}},
+    "alerts": {"task": "alerts.evaluate", "schedule": crontab(), "options": {"countdown": 20, "expires": 55}},
     "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data_dir / "celerybeat-schedule")

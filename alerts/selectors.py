@@ -1,0 +1,42 @@
+"""The only way out: alerts newest first, the rules, and what could not be delivered."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import Q
+
+from alerts.models import Delivery, Firing, Rule
+
+Cursor = tuple[datetime, int]  # when the last one of a page was fired, and its id
+
+
+def firings(
+    limit: int,
+    *,
+    symbol: str = "",
+    market: str = "",
+    kind: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    page_only: bool = False,
+    after: Cursor | None = None,
+) -> Sequence[Firing]:
+    """At most `limit` alerts, newest first, from `start` to `end` (both included); `after` goes on behind a page."""
+    found = Firing.objects.all()
+    wanted = {"symbol": symbol, "market": market, "kind": kind, "fired_at__gte": start, "fired_at__lte": end}
+    found = found.filter(**{name: value for name, value in wanted.items() if value})
+    if page_only:
+        found = found.filter(on_page=True)
+    if after is not None:
+        found = found.filter(Q(fired_at__lt=after[0]) | Q(fired_at=after[0], pk__lt=after[1]))
+    return list(found.order_by("-fired_at", "-pk")[:limit])
+
+
+def rules() -> Sequence[Rule]:
+    """Every rule by name."""
+    return list(Rule.objects.all())
+
+
+def undelivered() -> int:
+    """How many deliveries were given up."""
+    return Delivery.objects.filter(state=Delivery.State.DEAD).count()

@@ -1,0 +1,163 @@
+"""Rules over stored minutes: each kind fires when it should, once, for the right symbols, and says how true it is."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from alerts.models import Firing, Rule
+from alerts.rules import Bound, Kind, Reading
+from alerts.services import consider, evaluate, retain
+from depth.services import SnapshotRow, store_books, store_rows
+from depth.volumes import BandVolumes
+from tests.api.conftest import add_symbol
+from tests.depth.factories import collected
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+FIVE = Decimal(5)
+
+
+@pytest.fixture(autouse=True)
+def _registry(db):
+    for name, market in (("BTCUSDT", "SPOT"), ("BTCUSDT", "FUTURES"), ("ETHUSDT", "SPOT")):
+        add_symbol(name, market)
+    add_symbol("DOGEUSDT", "SPOT", is_collected=False)
+
+
+def rule(kind, **options):
+    made = Rule(name=options.pop("name", kind), kind=kind, **options)
+    made.full_clean()
+    made.save()
+    return made
+
+
+def book(minutes=0, symbol="BTCUSDT", market="SPOT", mid=100.0):
+    """A book whose top is there; its bands come from `bands`."""
+    store_books([collected(NOON + timedelta(minutes=minutes), symbol, market, mid=mid)])
+
+
+def band(minutes, bid, ask, symbol="ETHUSDT", bid_complete=True, ask_complete=True):
+    """One row, and a book in another series, so that the minute is there."""
+    volumes = BandVolumes(FIVE, bid, ask, bid * 100, ask * 100, bid_complete, ask_complete)
+    store_rows([SnapshotRow(symbol, "SPOT", NOON + timedelta(minutes=minutes), volumes)])
+    book(minutes)
+
+
+def look(minutes=0):
+    return evaluate(NOON + timedelta(minutes=minutes, seconds=20))
+
+
+def test_a_diff_beyond_its_bound_fires_once_and_resolves():
+    rule(Kind.DEPTH_DIFF, band=FIVE, symbol="ETHUSDT", threshold=50, cooldown_minutes=0)
+    band(0, 90, 10)
+    assert look() == 1
+    assert look() == 0
+    told = Firing.objects.get()
+    assert (told.subject, told.value, told.bound, told.details["bid"]) == ("ETHUSDT SPOT", 80, "exact", 90)
+    assert told.message == "ETHUSDT SPOT: diff of a band 80 % of both sides, beyond +/-50"
+    band(1, 60, 40)
+    assert look(1) == 0
+    assert Firing.objects.get().resolved_at == NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("bid_complete", "ask_complete", "bound"),
+    [(False, True, "at_least"), (True, False, None), (False, False, None)],
+)
+def test_an_incomplete_diff_fires_only_on_what_it_proves(bid_complete, ask_complete, bound):
+    rule(Kind.DEPTH_DIFF, band=FIVE, symbol="ETHUSDT", threshold=50)
+    band(0, 90, 10, bid_complete=bid_complete, ask_complete=ask_complete)
+    assert look() == (1 if bound else 0)
+    if bound:
+        assert "at least 80" in Firing.objects.get().message
+
+
+def test_a_diff_against_its_own_past():
+    rule(Kind.DEPTH_DIFF_ZSCORE, band=FIVE, symbol="ETHUSDT", window_minutes=60, threshold=4)
+    for minute in range(30):
+        band(minute, 50 + minute % 3, 50)
+    assert look(29) == 0
+    band(30, 80, 50)
+    assert look(30) == 1
+    assert Firing.objects.get().details["minutes"] == 30
+
+
+def test_a_spread_and_a_price_move_of_every_collected_symbol():
+    rule(Kind.SPREAD, threshold=0.15)
+    rule(Kind.PRICE_MOVE, window_minutes=10, threshold=5)
+    book(0, mid=100)
+    book(0, "BTCUSDT", "FUTURES", mid=100)
+    book(0, "DOGEUSDT", mid=100)
+    assert look() == 2  # two spreads of 0.2 %; no price ten minutes before
+    assert {f.subject for f in Firing.objects.all()} == {"BTCUSDT SPOT", "BTCUSDT FUTURES"}
+    book(10, mid=106)
+    book(10, "BTCUSDT", "FUTURES", mid=104)
+    book(10, "DOGEUSDT", mid=200)
+    assert look(10) == 1
+    told = Firing.objects.filter(kind=Kind.PRICE_MOVE).get()
+    assert told.value == pytest.approx(6)
+    assert (told.symbol, told.market) == ("BTCUSDT", "SPOT")
+
+
+def test_old_minutes_are_not_looked_at_again():
+    rule(Kind.SPREAD, threshold=0.15)
+    book(0)
+    assert look(6) == 0
+
+
+def test_a_disabled_rule_is_silent():
+    rule(Kind.SPREAD, threshold=0.15, enabled=False)
+    book(0)
+    assert look() == 0
+
+
+def test_given_readings_and_their_memory_over_a_restart():
+    made = rule(Kind.SPOOL_FILLING, cooldown_minutes=0)
+    reading = Reading("spool", 80.0, NOON)
+    assert consider(Kind.SPOOL_FILLING, [reading]) == 1
+    assert consider(Kind.SPOOL_FILLING, [Reading("spool", 90.0, NOON + timedelta(minutes=1))]) == 0
+    assert made.memories.get().active
+    assert consider(Kind.REDIS_AWAY, [reading]) == 0
+
+
+def test_a_flood_is_told_as_one_more():
+    rule(Kind.SPREAD)
+    readings = [Reading(f"S{i} SPOT", 9.0, NOON, Bound.EXACT) for i in range(50)]
+    assert consider(Kind.SPREAD, readings) == 50
+    assert Firing.objects.count() == 21
+    assert (
+        Firing.objects.filter(details__count=30).get().message.startswith("spread: 30 more at the same time: S20 SPOT")
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"kind": Kind.DEPTH_DIFF}, "band"),
+        ({"kind": Kind.PRICE_MOVE}, "window_minutes"),
+        ({"kind": Kind.SPREAD, "band": 5}, "band"),
+        ({"kind": Kind.SPREAD, "side": "long"}, "side"),
+        ({"kind": Kind.SPOOL_FILLING, "symbol": "BTCUSDT"}, "symbol"),
+        ({"kind": Kind.SPREAD, "webhook_url": "ftp://x"}, "webhook_url"),
+        ({"kind": Kind.SPREAD, "webhook_url": "javascript:alert(1)"}, "webhook_url"),
+        ({"kind": Kind.SPREAD, "hysteresis": 101}, "hysteresis"),
+        ({"kind": "nothing"}, "kind"),
+        ({"kind": Kind.SPREAD, "threshold": float("nan")}, "threshold"),
+        ({"kind": Kind.SPREAD, "symbol": "NOPEUSDT"}, "symbol"),
+        ({"kind": Kind.SPREAD, "email": "nobody"}, "email"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, field):
+    with pytest.raises(ValidationError) as error:
+        rule(**{"name": "x", **options})
+    assert field in error.value.message_dict
+
+
+def test_alerts_go_after_their_lifetime():
+    rule(Kind.SPREAD)
+    consider(Kind.SPREAD, [Reading("A SPOT", 9.0, NOON)])
+    assert retain(NOON + timedelta(days=89)) == 0
+    assert retain(NOON + timedelta(days=91)) > 0
+    assert not Firing.objects.exists()

@@ -9,6 +9,7 @@ class Scope(models.TextChoices):
     SNAPSHOTS_WRITE = "snapshots:write", "Write snapshots"
     COLLECTOR_CONTROL = "collector:control", "Start and stop the collector"
     SYMBOLS_WRITE = "symbols:write", "Choose the collected symbols"
+    ALERTS_WRITE = "alerts:write", "Change what is watched"
 
 
 class ApiKey(models.Model):

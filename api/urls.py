@@ -2,6 +2,7 @@
 
 from django.urls import include, path, re_path
 
+from api.views.alerts import AlertsView, RulesView, RuleView
 from api.views.analytics import HistoryView, StatsView
 from api.views.base import UnknownAddress
 from api.views.books import BookView, DepthView, OrderBookView
@@ -32,6 +33,9 @@ resources = [
     path("collector/symbols", CollectorSymbolsView.as_view()),
     path("analytics/history", HistoryView.as_view()),
     path("analytics/stats", StatsView.as_view()),
+    path("alerts", AlertsView.as_view()),
+    path("alerts/rules", RulesView.as_view()),
+    path("alerts/rules/<int:pk>", RuleView.as_view()),
     path("schema", SchemaView.as_view()),
     path("docs", DocsView.as_view()),
 ]

@@ -1,0 +1,44 @@
+"""Lists that grow: pages of `limit` rows, and an opaque cursor to the next one, `{success, data, count, next}`.
+
+A cursor says where the last row stood, so a page is what it was however many rows come before it."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from rest_framework import serializers
+
+Row = TypeVar("Row")
+
+
+def encode(place: Sequence[Any]) -> str:
+    """An opaque text for where a row stands: numbers, texts and moments."""
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
+
+
+class CursorField(serializers.CharField):
+    """The `next` of an answer. `holds` is the type of what it says, such as tuple[datetime, int]."""
+
+    def __init__(self, holds: Any, **options: Any) -> None:
+        self.holds = holds
+        super().__init__(required=False, help_text="`next` of the page before.", max_length=400, **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        text = super().to_internal_value(data)
+        try:
+            body = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            return msgspec.msgpack.decode(body, type=self.holds)
+        except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+            raise serializers.ValidationError("is not one of a page of this list") from error
+
+
+def paged(
+    found: Sequence[Row], limit: int, place: Callable[[Row], Sequence[Any]], shown: Callable[[Row], Any]
+) -> dict[str, Any]:
+    """The answer of one page from at most `limit + 1` rows: one more than asked tells that there is a next page."""
+    rows = found[:limit]
+    data = [shown(row) for row in rows]
+    following = encode(place(rows[-1])) if len(found) > limit else None
+    return {"success": True, "data": data, "count": len(data), "next": following}

@@ -7,6 +7,7 @@ from django.db import Error, connection
 from psycopg import sql
 
 from tradingplatform.aggregates import provision_aggregates
+from tradingplatform.candle_aggregates import provision_candle_aggregates
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,9 @@ class Hypertable:
 HYPERTABLES = (
     Hypertable("snapshots", "timestamp", "7 days", "symbol, market_type, depth", "14 days", "60 days"),
     Hypertable("depth_snapshots", "time", "1 day", "symbol, market_type", "2 days", "14 days"),
+    Hypertable("orderbook_seconds", "time", "6 hours", "symbol, market_type", "1 day", "2 days"),
+    Hypertable("candles", "open_time", "7 days", "exchange, market_type, symbol", "7 days", None),
+    Hypertable("order_events", "timestamp", "30 days", "contract, order_id", None, None),
     Hypertable("websocket_events", "time", "1 day", "event_type", None, "14 days"),
     Hypertable("system_metrics", "time", "7 days", "name", "14 days", "60 days"),
 )
@@ -56,6 +60,7 @@ def provision() -> str:
         for table in HYPERTABLES:
             _provision(table)
     provision_aggregates(storage)
+    provision_candle_aggregates(storage)
     return storage
 
 

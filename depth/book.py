@@ -120,8 +120,6 @@ class _Ladder:
         """This side with everything within the snapshot's reach as the snapshot has it."""
         made = _Ladder(self.sign)
         made.load(side)
-        if side.whole:
-            return made
         beyond = bisect_left(self.keys, made.edge)
         made.keys = self.keys[:beyond] + made.keys
         made.quantities = self.quantities[:beyond] + made.quantities

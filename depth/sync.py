@@ -233,11 +233,9 @@ class BookSync:
         """The first diffs after a connection was lost."""
         if diff.sequence <= book.sequence and received_at - self.received_at <= NOTHING_NEW_FOR:
             return NOTHING
-        if diff.prev_sequence <= book.sequence < diff.sequence:
-            self._resumable = False
-            self._following = True
-            return self._follow(diff, received_at)
-        return self._resync(GAP_DETECTED, "diffs were missed while the connection was lost", diff, received_at)
+        self._resumable = False
+        self._following = True
+        return self._follow(diff, received_at)
 
     def _align(self, snapshot: Snapshot) -> Outcome:
         """The snapshot and what came after it, if they fit; else the old book stays and a later one is wanted."""

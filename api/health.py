@@ -14,6 +14,7 @@ from django.db import connection
 from api.times import epoch_ms
 from collector.selectors import CollectorStatus, process_status, status
 from collector.spool_use import spool_use
+from markets.clients import client_figures
 from markets.connections import broker_redis
 from markets.storage import DATABASE_AWAY, storage_name
 
@@ -43,7 +44,7 @@ def check(now: datetime) -> Health:
     """Asks every part. Never raises for a part that is away, nor waits longer for one that is silent."""
     database, server = _begin(_select_one), _begin(broker_redis().ping)
     found = _database(database, now) | _redis(server, now)
-    found["websockets"] = {"status": HEALTHY, "active": 0, "clients": 0}
+    found["websockets"] = _sockets(found["redis"]["status"] == HEALTHY)
     found["spool"] = _spool(found["redis"]["status"] == HEALTHY)
     ordered = {name: found[name] for name in ("database", "redis", "websockets", "collector", *PROCESSES, "spool")}
     return Health(_overall(ordered), ordered, _storage() if found["database"]["status"] == HEALTHY else None)
@@ -105,6 +106,15 @@ def _redis(question: Question, now: datetime) -> dict[str, dict[str, Any]]:
     except (Silent, redis.RedisError):
         unknown: dict[str, dict[str, Any]] = {name: {"status": "unknown"} for name in PROCESSES}
         return {"redis": {"status": "unhealthy", "latency": None}, **unknown}
+
+
+def _sockets(redis_is_there: bool) -> dict[str, Any]:
+    """Live clients over all web processes."""
+    try:
+        clients = sum(process.clients for process in client_figures()) if redis_is_there else None
+    except redis.RedisError:
+        clients = None
+    return {"status": "unknown" if clients is None else HEALTHY, "active": 0, "clients": clients or 0}
 
 
 def _begin(ask: Callable[[], Any]) -> Question:

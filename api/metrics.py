@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.health import GOOD, HEALTHY, Health, check
 from collector.selectors import ProcessBeat, processes, statistics, status, weight
+from markets.clients import ClientFigures, client_figures
 from markets.models import Market
 from markets.storage import DATABASE_AWAY
 
@@ -38,7 +39,7 @@ class _Platform(Collector):
         if health.components["database"]["status"] == HEALTHY:
             parts += [_collection, _minute, _weights]
         if health.components["redis"]["status"] == HEALTHY:
-            parts.append(_processes)
+            parts += [_processes, _sockets]
         for part in parts:
             yield from _unless_away(part, self.now)
 
@@ -135,4 +136,28 @@ def _processes(now: datetime) -> list[Metric]:
         _gauge("process_cpu_percent", "Of one core.", each(lambda beat: beat.cpu_percent), labels),
         _gauge("process_memory_bytes", "Resident.", each(lambda beat: beat.memory_bytes), labels),
         _gauge("process_start_seconds", "Start.", each(lambda beat: beat.started_at.timestamp()), labels),
+    ]
+
+
+def _sockets(now: datetime) -> list[Metric]:
+    """Live clients, by web process; the counts begin with it."""
+    found = client_figures(now.timestamp())
+
+    def counted(name: str, text: str, figure: Callable[[ClientFigures], int]) -> Metric:
+        family = CounterMetricFamily(f"{PREFIX}socket_{name}", text, labels=("process",))
+        for process in found:
+            family.add_metric([process.process], figure(process))
+        return family
+
+    clients = [([process.process], float(process.clients)) for process in found]
+    topics = [([process.process], float(process.topics)) for process in found]
+    return [
+        _gauge("socket_clients", "Live clients.", clients, ("process",)),
+        _gauge("socket_channels", "Channels that are heard for them.", topics, ("process",)),
+        counted("opened", "Live clients that came.", lambda process: process.opened),
+        counted("frames_sent", "Messages to live clients.", lambda process: process.sent),
+        counted("frames_skipped", "Replaced by newer ones before they left.", lambda process: process.skipped),
+        counted("closed_slow", "Live clients closed because they read too slowly.", lambda process: process.slow),
+        counted("closed_flood", "Live clients closed because they sent too much.", lambda process: process.floods),
+        counted("refused", "Connections beyond the limit.", lambda process: process.refused),
     ]

@@ -106,7 +106,11 @@ class WebServer(Server):
         super().__init__(*arguments, **options | SOCKET_OPTIONS)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """As Daphne's; but a part of a long answer is over only when there is room for the next."""
+        """As Daphne's; but a part of a long answer is over only when there is room for the next, and sockets close with
+        any code."""
+        if message["type"] == "websocket.close" and protocol.state == WebSocketProtocol.STATE_OPEN:
+            protocol.sendCloseFrame(code=message.get("code") or 1000, isReply=False)
+            return
         long = isinstance(protocol, WebRequest) and message["type"] == "http.response.body"
         if not long or protocol.finished or protocol.channel is None:
             await super().handle_reply(protocol, message)
@@ -126,6 +130,7 @@ class WebServer(Server):
         live sockets get their outlet."""
         if isinstance(protocol, WebSocketProtocol):
             protocol.closeHandshakeTimeout = CLOSE_SECONDS
+            protocol.failByDrop = False  # what breaks the protocol is told by a code
             scope.setdefault("extensions", {})[OUTLET] = Wire(protocol)
         queue = super().create_application(protocol, scope)
         if queue is not None and isinstance(protocol, WebRequest):

@@ -1,6 +1,9 @@
 """A real web process on a database with a few symbols and books, and a publisher that stands for the feed."""
 
 import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +17,32 @@ import pytest
 from depth.broadcast import Publication, publish, state_message
 from markets.connections import broker_redis
 from tests.depth.test_broadcast import told
-from tests.pages.conftest import free_port, run_python, served
+from tests.pages.conftest import ROOT, free_port, run_python
 
 SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
 MOST_CLIENTS = 120
 
 
+def wait_for(condition, seconds=15.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
-def new_database() -> Iterator[str]:
-    name = f"sockets_{os.getpid()}"
+def new_database(name: str) -> Iterator[str]:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-        finally:
+    try:
+        yield urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -36,9 +51,8 @@ class Site:
     """The running web process; `address` is ws://host:port."""
 
     address: str
-    environment: dict[str, str]
-    folder: Path
     port: int
+    process: subprocess.Popen
 
     @property
     def http(self) -> str:
@@ -49,7 +63,7 @@ class Site:
 def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
     """The environment of web processes that share one filled database."""
     folder = tmp_path_factory.mktemp("sockets")
-    with new_database() as database:
+    with new_database(f"sockets_{os.getpid()}") as database:
         made = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
             "DATABASE_URL": database,
@@ -64,10 +78,22 @@ def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def running(environment: dict[str, str], **changes: str) -> Iterator[Site]:
-    port, folder = free_port(), Path(environment["DATA_DIR"])
-    own = environment | {"PORT": str(port)} | changes
-    with served(port, own, folder / f"web{port}.log") as address:
-        yield Site(address.replace("http://", "ws://"), own, folder, port)
+    """A web process of its own on the shared database."""
+    port = free_port()
+    own = environment | {"PORT": str(port), "PLATFORM_PROCESS": "web"} | changes
+    log = Path(environment["DATA_DIR"]) / f"web{port}.log"
+    server = ("-b", "127.0.0.1", "-p", str(port), "-v", "0", "tradingplatform.asgi:application")
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "tradingplatform.web", *server]
+        process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
+    try:
+        wait_for(lambda: process.poll() is not None or answers(port), 40)
+        assert process.poll() is None, log.read_text()[-3000:]
+        yield Site(f"ws://127.0.0.1:{port}", port, process)
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture(scope="package")

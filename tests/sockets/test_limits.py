@@ -1,0 +1,213 @@
+"""What keeps live sockets alive for everybody: origins, the limit, floods, sizes, slow readers, ends."""
+
+import base64
+import json
+import os
+import re
+import socket
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from websockets.exceptions import InvalidStatus
+
+from markets.clients import FIGURES
+from markets.connections import broker_redis
+from tests.pages.conftest import run_python
+from tests.sockets.conftest import MOST_CLIENTS, SYMBOLS, running, wait_for
+from tests.sockets.test_depth import close_code, opened, told_by, until
+
+SYMBOL = SYMBOLS[10]
+PATH = f"/ws/depth?symbol={SYMBOL}"
+
+
+def figures(site):
+    """The web process's own numbers as Prometheus reads them."""
+    name = f"{socket.gethostname()}:{site.process.pid}"
+    wait_for(lambda: broker_redis().hexists(FIGURES, name))  # an emptied Redis has it again soon
+    text = requests.get(f"{site.http}/metrics", timeout=10).text
+    found = re.findall(rf'^trading_socket_(\w+){{process="{name}"}} (\S+)$', text, re.MULTILINE)
+    return {figure.removesuffix("_total"): float(number) for figure, number in found}
+
+
+class RawClient:
+    """A client that reads only when it is told to."""
+
+    def __init__(self, site, path, receive_buffer=4096):
+        parts = urlsplit(site.address)
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect((parts.hostname, parts.port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        head = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        self.socket.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+        self.buffer = b""
+        while b"\r\n\r\n" not in self.buffer:
+            self.buffer += self.socket.recv(1)
+        self.buffer = b""
+        self.socket.settimeout(20)
+
+    def _take(self, size):
+        while len(self.buffer) < size:
+            part = self.socket.recv(65536)
+            if not part:
+                raise EOFError
+            self.buffer += part
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
+
+    def frame(self):
+        """(opcode, payload) of the next frame."""
+        first, size = self._take(2)
+        if size == 126:
+            size = int.from_bytes(self._take(2), "big")
+        elif size == 127:
+            size = int.from_bytes(self._take(8), "big")
+        return first & 15, self._take(size)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("own", True),
+        ("http://localhost:5173", True),
+        ("http://evil.example", False),
+        ("null", False),
+        ("http://127.0.0.1:9", False),
+        ("http://[", False),
+    ],
+)
+def test_foreign_pages_are_refused(site, feed, origin, allowed):
+    feed.publish(SYMBOL)
+    own = site.http if origin == "own" else origin
+    if allowed:
+        with opened(site, PATH, origin=own) as client:
+            assert told_by(client)["type"] == "snapshot"
+    else:
+        with pytest.raises(InvalidStatus) as refused, opened(site, PATH, origin=own):
+            pass
+        assert refused.value.response.status_code == (400 if origin == "http://[" else 403)
+
+
+def test_unknown_paths_are_refused(site):
+    for path in ("/ws/nothing", "/nothing", "/ws/depth/more"):
+        with pytest.raises(InvalidStatus), opened(site, path):
+            pass
+
+
+def test_a_flood_is_closed(site, feed):
+    feed.publish(SYMBOL)
+    with opened(site, PATH) as client, opened(site, PATH) as other:
+        for _ in range(200):
+            client.send('{"type":"pong"}')
+        code, said = close_code(client)
+        assert code == 1008
+        assert said[-1]["code"] == "too_many_messages"
+        told_by(other)
+        feed.publish(SYMBOL)
+        assert told_by(other)["type"] == "update"
+
+
+def test_a_message_that_is_too_large_is_closed(site, feed):
+    feed.publish(SYMBOL)
+    with opened(site, PATH) as client:
+        client.send(json.dumps({"type": "pong", "filler": "x" * 70_000}))
+        assert close_code(client)[0] == 1009
+    with opened(site, PATH) as client:
+        client.send("\udc80".encode("utf-8", "surrogatepass"), text=True)
+        assert close_code(client)[0] == 1007
+    with opened(site, PATH) as client:
+        client.send(json.dumps({"type": "pong", "filler": "x" * 60_000}))
+        feed.publish(SYMBOL)
+        assert until(client, lambda message: message["type"] == "update")
+
+
+def test_a_slow_reader_skips_and_harms_nobody_and_is_closed_at_last(site, feed):
+    """A stalled client's states are replaced by newer ones; whoever reads beside it gets every one."""
+    feed.publish(SYMBOL)
+    before = figures(site)
+    slow = RawClient(site, PATH)
+    with opened(site, PATH) as client:
+        told_by(client)
+        count = 0
+        while figures(site)["frames_skipped"] - before["frames_skipped"] < 50 and count < 1000:
+            for _ in range(20):
+                feed.publish(SYMBOL)
+                assert told_by(client)["seq"] == len(feed.published["SPOT", SYMBOL])
+            count += 20
+        assert count < 1000
+        wait_for(lambda: figures(site)["closed_slow"] > before["closed_slow"], 20)
+        numbers = []
+        try:
+            while True:
+                opcode, payload = slow.frame()
+                if opcode == 1 and json.loads(payload)["type"] == "update":
+                    assert payload in feed.published["SPOT", SYMBOL]
+                    numbers.append(json.loads(payload)["seq"])
+                elif opcode == 8:
+                    assert int.from_bytes(payload[:2], "big") == 1008
+                    break
+        except (EOFError, OSError):
+            pass  # it was cut before it read the close
+        assert numbers == sorted(numbers)
+        assert len(numbers) < count / 2  # what was held for it was bounded
+
+
+def test_a_slow_reader_that_catches_up_goes_on_with_the_latest(site, feed):
+    feed.publish(SYMBOL)
+    before = figures(site)["frames_skipped"]
+    slow = RawClient(site, PATH)
+    while figures(site)["frames_skipped"] - before < 50:
+        for _ in range(20):
+            feed.publish(SYMBOL)
+    newest = len(feed.published["SPOT", SYMBOL])
+    seen = []
+    while not seen or seen[-1] < newest:
+        opcode, payload = slow.frame()
+        message = json.loads(payload) if opcode == 1 else {}
+        if message.get("type") == "update":
+            seen.append(message["seq"])
+    assert seen == sorted(set(seen))
+    assert len(seen) < newest - 50
+    feed.publish(SYMBOL)
+    assert json.loads(slow.frame()[1])["seq"] == newest + 1
+    slow.socket.close()
+
+
+def test_connections_beyond_the_limit_are_told_to_try_later(site, feed):
+    feed.publish(SYMBOL)
+    wait_for(lambda: figures(site)["clients"] == 0)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(opened(site, PATH)) for _ in range(MOST_CLIENTS)]
+        assert told_by(clients[-1])["type"] == "snapshot"
+        with opened(site, PATH) as beyond:
+            assert close_code(beyond) == (1013, [])
+        health = f"{site.http}/api/v1/health"
+        wait_for(lambda: requests.get(health, timeout=10).json()["components"]["websockets"]["clients"] == MOST_CLIENTS)
+    wait_for(lambda: requests.get(health, timeout=10).json()["components"]["websockets"]["clients"] == 0)
+    with opened(site, PATH) as client:
+        assert told_by(client)["type"] == "snapshot"
+
+
+def test_the_end_of_the_server_is_told(environment, feed):
+    feed.publish(SYMBOL)
+    with running(environment) as site, opened(site, PATH) as client:
+        told_by(client)
+        with opened(site, f"/ws?symbol={SYMBOL}&type=orderbook") as flat:
+            told_by(flat)
+            site.process.terminate()
+            assert close_code(client)[0] == 1001
+            assert close_code(flat)[0] == 1001
+
+
+def test_where_reading_is_closed_a_key_or_a_session_opens(environment, feed):
+    feed.publish(SYMBOL)
+    key = run_python(environment, "manage.py", "create_api_key", "sockets", "--scope", "snapshots:write").split()[-1]
+    with running(environment, API_PUBLIC="false") as site:
+        for headers in ({}, {"Authorization": "Api-Key wrong"}, {"Cookie": f"sessionid_{site.port}=wrong"}):
+            with pytest.raises(InvalidStatus), opened(site, PATH, additional_headers=headers):
+                pass
+        with opened(site, PATH, additional_headers={"Authorization": f"Api-Key {key}"}) as client:
+            assert told_by(client)["type"] == "snapshot"

@@ -10,7 +10,11 @@ from markets.fields import RealField
 from markets.models import Market
 
 # Table: its time column, and how long its rows are kept.
-LIFETIMES = {"snapshots": ("timestamp", timedelta(days=60)), "depth_snapshots": ("time", timedelta(days=14))}
+LIFETIMES = {
+    "snapshots": ("timestamp", timedelta(days=60)),
+    "depth_snapshots": ("time", timedelta(days=14)),
+    "orderbook_seconds": ("time", timedelta(days=2)),
+}
 
 
 class Snapshot(models.Model):
@@ -65,6 +69,25 @@ class DepthSnapshot(models.Model):
         indexes = [models.Index(fields=["-time"], name="depth_snapshots_time")]
 
 
+class OrderBookSecond(models.Model):
+    """The top of a live order book in one second, best first. Seconds in which the book was not known to be right have
+    none."""
+
+    pk = models.CompositePrimaryKey("symbol", "market_type", "time")
+    symbol = models.CharField(max_length=40)
+    market_type = models.CharField(max_length=7, choices=Market.choices)
+    time = TimescaleDateTimeField(interval="6 hours")
+    last_update_id = models.BigIntegerField()
+    bid_prices = ArrayField(models.FloatField())
+    bid_quantities = ArrayField(RealField())
+    ask_prices = ArrayField(models.FloatField())
+    ask_quantities = ArrayField(RealField())
+
+    class Meta:
+        db_table = "orderbook_seconds"
+        indexes = [models.Index(fields=["-time"], name="orderbook_seconds_time")]
+
+
 class UnrolledHour(models.Model):
     """A mark: rows of this hour were added to `snapshots`, and its hourly and daily aggregates do not hold them yet.
 
@@ -85,3 +108,17 @@ class StoredBatch(models.Model):
 
     class Meta:
         db_table = "stored_batches"
+
+
+class SeriesVersion(models.Model):
+    """A number that rises with every commit that adds books or rows of this symbol on this market, in the same
+    transaction: whatever is cached names the version that it was made from. Numbers come from a sequence and are never
+    given twice, not even after a transaction that was rolled back."""
+
+    pk = models.CompositePrimaryKey("symbol", "market_type")
+    symbol = models.CharField(max_length=40)
+    market_type = models.CharField(max_length=7, choices=Market.choices)
+    version = models.BigIntegerField()
+
+    class Meta:
+        db_table = "series_versions"

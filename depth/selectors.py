@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg import sql
 
+from depth import cache
 from depth.models import LIFETIMES, DepthSnapshot, Snapshot
 from depth.rollups import COLUMNS, FROM_HOURS, FROM_MINUTES, settled_before
 from depth.volumes import BandVolumes
@@ -18,6 +19,7 @@ INTERVALS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedel
 RAW_RANGE = timedelta(days=2.5)
 HOURLY_RANGE = timedelta(days=150)
 
+VERSION = "SELECT version FROM series_versions WHERE symbol = %s AND market_type = %s"
 SERIES = """
     SELECT timestamp, bid_volume, ask_volume, bid_volume_usd, ask_volume_usd, bid_complete, ask_complete
     FROM snapshots
@@ -92,6 +94,10 @@ STORED_PERIODS = """
 """
 
 
+# Beginning, four means, both complete flags, number of minutes.
+BucketRow = tuple[datetime, float, float, float, float, bool, bool, int]
+
+
 @dataclass(frozen=True, slots=True)
 class LatestBook:
     """The newest stored book of a symbol on a market, with its volumes. Reaches are percent, None when whole."""
@@ -163,8 +169,22 @@ class StoredPeriod:
     rows: int
 
 
+def version_of(symbol: str, market: str) -> int | None:
+    """The version of what is stored of a symbol on a market; another one after every commit that adds to it. None
+    where nothing ever was. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(VERSION, [symbol, market])
+        row = cursor.fetchone()
+        return row[0] if row else None
+
+
 def latest(symbol: str, market: str) -> LatestBook | None:
-    """The newest stored book; None when there is none. Two queries."""
+    """The newest stored book; None when there is none. One query where the cache holds it, else three."""
+    version = version_of(symbol, market)
+    return cache.remembered("latest", f"{symbol}:{market}", version, LatestBook | None, lambda: _latest(symbol, market))
+
+
+def _latest(symbol: str, market: str) -> LatestBook | None:
     book = DepthSnapshot.objects.filter(symbol=symbol, market_type=market).order_by("-time").first()
     if book is None:
         return None
@@ -217,25 +237,62 @@ def series(
     symbol: str, market: str, band: Decimal, start: datetime, end: datetime, interval: str = "1m"
 ) -> list[SeriesPoint]:
     """History of one band from `start` to `end` (aware UTC, both included), oldest first. Buckets of `1h` and `1d`
-    are averages over whole buckets. Minutes that were not collected are absent."""
+    are averages over whole buckets. Minutes that were not collected are absent. The last two hours come from Redis
+    where it holds them whole. One or two queries."""
+    version = version_of(symbol, market)
+    if interval == "1m":
+        return [SeriesPoint(*row) for row in _minutes(symbol, market, band, start, end, version)]
+    asked = {"symbol": symbol, "market": market, "band": band, **_buckets(start, end, interval)}
+    key = _key(interval, asked)
+    found = cache.remembered(
+        "series", key, version, list[BucketRow], lambda: _fetched(AGGREGATED_SERIES[interval], asked)
+    )
+    return [SeriesPoint(*row) for row in found]
+
+
+def _minutes(
+    symbol: str, market: str, band: Decimal, start: datetime, end: datetime, version: int | None
+) -> list[cache.Row]:
+    now = datetime.now(UTC)
     key = {"symbol": symbol, "market": market, "band": band}
+    since = bucket_of(now, "1m") - cache.RECENT + INTERVALS["1m"]
+    if version is None or start < since:
+        return _fetched(SERIES, {**key, "start": start, "end": end})
+    held = cache.recent(symbol, market, band, version, start, end)
+    cache.count("recent", hit=held is not None)
+    if held is not None:
+        return held
+    all_since = _fetched(SERIES, {**key, "start": since, "end": max(now, end)})
+    cache.fill(symbol, market, band, version, since, all_since)
+    return [row for row in all_since if start <= row[0] <= end]
+
+
+def _key(interval: str, asked: dict[str, Any]) -> str:
+    parts = (asked["symbol"], asked["market"], f"{asked['band'].normalize():f}", interval)
+    return ":".join((*parts, *(str(int(asked[name].timestamp())) for name in ("start", "end"))))
+
+
+def _fetched(statement: Any, parameters: dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
-        if interval == "1m":
-            cursor.execute(SERIES, {**key, "start": start, "end": end})
-        else:
-            cursor.execute(AGGREGATED_SERIES[interval], {**key, **_buckets(start, end, interval)})
-        return [SeriesPoint(*row) for row in cursor.fetchall()]
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
 
 
 def history(
     symbol: str, market: str, band: Decimal, start: datetime, end: datetime, interval: str
 ) -> list[HistoryBucket]:
     """The whole buckets of `1h` or `1d` that hold `start` to `end` (aware UTC), oldest first, the open one with what
-    it holds by now; empty ones are absent. One query, and the same answer whenever the aggregates were refreshed."""
-    key = {"symbol": symbol, "market": market, "band": band}
-    with connection.cursor() as cursor:
-        cursor.execute(HISTORY[interval], {**key, **_buckets(start, end, interval)})
-        return [_bucket(row) for row in cursor.fetchall()]
+    it holds by now; empty ones are absent. Two queries at most, and the same answer whenever the aggregates were
+    refreshed."""
+    asked = {"symbol": symbol, "market": market, "band": band, **_buckets(start, end, interval)}
+    key = _key(interval, asked)
+    return cache.remembered(
+        "history",
+        key,
+        version_of(symbol, market),
+        list[HistoryBucket],
+        lambda: [_bucket(row) for row in _fetched(HISTORY[interval], asked)],
+    )
 
 
 def _buckets(start: datetime, end: datetime, interval: str) -> dict[str, datetime]:
@@ -250,9 +307,14 @@ def _bucket(row: tuple[Any, ...]) -> HistoryBucket:
 
 def stored_periods(symbol: str, market: str) -> list[StoredPeriod]:
     """What is stored of a symbol on a market, oldest first: one period a stretch of minutes without a hole."""
-    with connection.cursor() as cursor:
-        cursor.execute(STORED_PERIODS, [symbol, market])
-        return [StoredPeriod(*row) for row in cursor.fetchall()]
+
+    def made() -> list[StoredPeriod]:
+        with connection.cursor() as cursor:
+            cursor.execute(STORED_PERIODS, [symbol, market])
+            return [StoredPeriod(*row) for row in cursor.fetchall()]
+
+    version = version_of(symbol, market)
+    return cache.remembered("periods", f"{symbol}:{market}", version, list[StoredPeriod], made)
 
 
 def rows(

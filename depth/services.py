@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from time import monotonic
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
-from depth import rollups, store
+from depth import cache, rollups, store
 from depth.intake import accept, guarded, kind, replay, retried, spool_identity, spool_state
 from depth.models import LIFETIMES
 from depth.spool import SpoolFull, SpoolState
@@ -123,8 +123,18 @@ def store_measured(rows: MeasuredBooks) -> StoredCount:
     """Stores volumes and books, all or nothing. One book a symbol, market and minute: a second one of the same minute
     is left out, with its rows."""
     with transaction.atomic():
-        added = store.write(store.DEPTH_SNAPSHOTS, rows.books)
-        return StoredCount(added, store.write(store.SNAPSHOTS, rows.volumes))
+        added = StoredCount(store.write(store.DEPTH_SNAPSHOTS, rows.books), store.write(store.SNAPSHOTS, rows.volumes))
+        if added.books or added.rows:
+            _changed({row[:2] for row in rows.books} | {row[:2] for row in rows.volumes}, rows.volumes, added.rows)
+        return added
+
+
+def _changed(series: set[tuple[str, str]], rows: Sequence[VolumeRow], added: int) -> None:
+    """The last step of a transaction that added rows: their series have another version, and once it is committed the
+    cache knows them too."""
+    raised = store.raise_versions(series)
+    whole, now = added == len(rows), datetime.now(UTC)
+    transaction.on_commit(lambda: cache.advance(raised, rows, whole, now), robust=True)
 
 
 def store_books(books: Sequence[CollectedBook], bands: Sequence[Decimal] | None = None) -> StoredCount:
@@ -137,7 +147,16 @@ def store_rows(rows: Sequence[SnapshotRow]) -> int:
 
     They are stored when this returns, never spooled: only the database can tell which of them are new. Tried four
     times while it fails; raises one of DATABASE_AWAY then."""
-    return retried(lambda: store.write(store.SNAPSHOTS, map(_values, rows)))
+    values = [_values(row) for row in rows]
+
+    def stored() -> int:
+        with transaction.atomic():
+            added = store.write(store.SNAPSHOTS, values)
+            if added:
+                _changed({row[:2] for row in values}, values, added)
+            return added
+
+    return retried(stored)
 
 
 def _measured(read: CollectedBook, bands: Sequence[Decimal]) -> Iterator[SnapshotRow]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -58,33 +59,78 @@ DEPTH_SNAPSHOTS = Table(
     ("symbol", "market_type", "time"),
 )
 
-CREATE = "CREATE TEMPORARY TABLE {temporary} (LIKE {table}) ON COMMIT DROP"
+# The temporary table stays with the connection and is empty at every transaction's end: making one costs more than
+# filling it. Rows go in by their key, against deadlocks; of two with the same key the first stays.
+CREATE = "CREATE TEMPORARY TABLE IF NOT EXISTS {temporary} (LIKE {table}) ON COMMIT DELETE ROWS"
 COPY = "COPY {temporary} ({columns}) FROM STDIN (FORMAT BINARY)"
 INSERT = """
     INSERT INTO {table} ({columns})
-    SELECT DISTINCT ON ({key}) {columns} FROM {temporary} ORDER BY {key}
+    SELECT {columns} FROM {temporary} ORDER BY {key}
     ON CONFLICT ({key}) DO NOTHING
 """
-DROP = "DROP TABLE {temporary}"
+EMPTY = "TRUNCATE {temporary}"
+# Locked in one order, and the new number drawn under the lock: of one series a later state has a higher version.
+RAISE = """
+    WITH series AS MATERIALIZED (
+        SELECT DISTINCT symbol, market_type FROM unnest(%s::varchar[], %s::varchar[]) AS s (symbol, market_type)
+    ), old AS MATERIALIZED (
+        SELECT v.symbol, v.market_type, v.version FROM series_versions v JOIN series USING (symbol, market_type)
+        ORDER BY v.symbol, v.market_type FOR UPDATE OF v
+    ), raised AS (
+        INSERT INTO series_versions AS v (symbol, market_type, version)
+        SELECT symbol, market_type, nextval('series_version') FROM series LEFT JOIN old USING (symbol, market_type)
+        ORDER BY symbol, market_type
+        ON CONFLICT (symbol, market_type) DO UPDATE SET version = nextval('series_version')
+        RETURNING v.symbol, v.market_type, v.version
+    )
+    SELECT symbol, market_type, old.version, raised.version FROM raised LEFT JOIN old USING (symbol, market_type)
+"""
 
 
 def write(table: Table, rows: Iterable[Sequence[Any]]) -> int:
     """Adds rows (values in the order of `table.columns`) that are not there yet; rows that are stay as they are.
 
     Gives the number added. All or nothing, inside the caller's transaction where there is one."""
+    create, copy_in, insert, empty = _statements(table)
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(create)
+        with connection.wrap_database_errors, cursor.copy(copy_in) as copy:
+            copy.set_types([kind for _, kind in table.columns])
+            for row in rows:
+                copy.write_row(row)
+        cursor.execute(insert)
+        added: int = cursor.rowcount
+        if nested:
+            cursor.execute(empty)
+    return added
+
+
+@cache
+def _statements(table: Table) -> tuple[sql.Composed, ...]:
     names = {
         "table": sql.Identifier(table.name),
         "temporary": sql.Identifier(f"incoming_{table.name}"),
         "columns": sql.SQL(", ").join(sql.Identifier(name) for name, _ in table.columns),
         "key": sql.SQL(", ").join(sql.Identifier(name) for name in table.key),
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(sql.SQL(CREATE).format(**names))
-        with connection.wrap_database_errors, cursor.copy(sql.SQL(COPY).format(**names)) as copy:
-            copy.set_types([kind for _, kind in table.columns])
-            for row in rows:
-                copy.write_row(row)
-        cursor.execute(sql.SQL(INSERT).format(**names))
-        added: int = cursor.rowcount
-        cursor.execute(sql.SQL(DROP).format(**names))
-    return added
+    return tuple(sql.SQL(text).format(**names) for text in (CREATE, COPY, INSERT, EMPTY))
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A series whose version rose, from `old` (None: it had none) to `new`."""
+
+    symbol: str
+    market: str
+    old: int | None
+    new: int
+
+
+def raise_versions(series: Iterable[tuple[str, str]]) -> list[Raised]:
+    """Gives every (symbol, market) a new version, in the transaction of the rows that it stands for. Other writers of
+    these series wait until it ends, so let it be the last step."""
+    symbols, markets = zip(*set(series), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(RAISE, [list(symbols), list(markets)])
+        return [Raised(*row) for row in cursor.fetchall()]

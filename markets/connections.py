@@ -1,13 +1,16 @@
 """The process's connections to Redis: one client each for the broker's server and the cache's, for all threads."""
 
 from functools import cache
+from typing import Any
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=15)
+def _client(url: str, **options: Any) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, health_check_interval=15, **options)
 
 
 @cache
@@ -18,5 +21,6 @@ def broker_redis() -> redis.Redis:
 
 @cache
 def cache_redis() -> redis.Redis:
-    """The server for what may be lost at any time; the same one unless CACHE_REDIS_URL names another."""
-    return broker_redis() if settings.CACHE_REDIS_URL == settings.REDIS_URL else _client(settings.CACHE_REDIS_URL)
+    """For what may be lost at any time; the same server unless CACHE_REDIS_URL names another. One that is away is known
+    to be at once: whoever asks has another way, and tries again later."""
+    return _client(settings.CACHE_REDIS_URL, retry=Retry(NoBackoff(), 1))

@@ -155,6 +155,8 @@ def test_nothing_stored_yet_is_an_empty_series(client, registry):
     assert (body["data"], body["count"]) == ([], 0)
 
 
-def test_two_queries(client, books, django_assert_num_queries):
-    with django_assert_num_queries(2):
+def test_few_queries(client, books, django_assert_num_queries):
+    with django_assert_num_queries(3):
         ask(client, type="both")
+    with django_assert_num_queries(2):
+        ask(client, type="bid")

@@ -125,9 +125,9 @@ def test_old_rows_are_deleted_and_young_ones_stay():
     assert {row.timestamp for row in Snapshot.objects.all()} == {MINUTE, MINUTE - timedelta(days=15)}
 
 
-def test_latest_takes_two_queries(django_assert_num_queries):
+def test_latest_takes_few_queries(django_assert_num_queries):
     services.store_books([collected()])
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         selectors.latest("BTCUSDT", "SPOT")
 
 

@@ -32,6 +32,12 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--replay-market", choices=("spot", "futures"), help="else the recording's content tells")
     parser.add_argument("--replay-snapshot", type=int, default=1, metavar="N", help="which snapshot of a CSV")
     parser.add_argument("--replay-speed", type=float, default=1.0, help="0 holds the snapshot")
+    parser.add_argument(
+        "--replay-start", choices=("now", "subscriber"), default="now", help="subscriber: when the first one listens"
+    )
+    parser.add_argument(
+        "--replay-times", choices=("now", "recorded"), default="now", help="event times that messages carry"
+    )
     return parser.parse_args(argv)
 
 
@@ -40,6 +46,7 @@ def _config(arguments: argparse.Namespace) -> Config:
         seed=arguments.seed, symbols=arguments.symbols, weights=arguments.weights == "real",
         replay=tuple(arguments.replay), replay_market=arguments.replay_market,
         replay_snapshot=arguments.replay_snapshot, replay_speed=arguments.replay_speed,
+        replay_waits=arguments.replay_start == "subscriber", replay_recorded_times=arguments.replay_times == "recorded",
     )  # fmt: skip
 
 

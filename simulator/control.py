@@ -7,7 +7,7 @@
     POST   /control/limits       {"market": "spot", "weight": 1200, "enforced": true, "tolerance": 5, "ban_seconds": 10}
     DELETE /control/limits       forgets what was used and who is banned
     DELETE /control/counters     counts from zero
-    GET    /control/streams      connections, streams with their listeners, rules and counters of the sockets
+    GET    /control/streams      replay, connections, streams with their listeners, rules, counters of the sockets
     POST   /control/streams      {"market": "spot", "ping_seconds": 1, "pong_seconds": 3, "life_seconds": 60, ...}
     DELETE /control/streams      the rules as they were, and attempts to connect forgotten
 
@@ -94,7 +94,13 @@ def _sockets(hub: Hub) -> dict[str, Any]:
         for one in hub.connections.values()
     ]  # fmt: skip
     streams = {f"{market} {name}": len(live.listeners) for (market, name), live in hub.live.items()}
-    return {"connections": connections, "streams": streams, "rules": hub.rules, "counters": hub.counters}
+    return {
+        "replay": hub.replay(),
+        "connections": connections,
+        "streams": streams,
+        "rules": hub.rules,
+        "counters": hub.counters,
+    }
 
 
 def _add_socket_routes(app: web.Application, hub: Hub) -> None:

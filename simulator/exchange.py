@@ -24,6 +24,8 @@ class Config:
     replay_market: Market | None = None
     replay_snapshot: int = 1
     replay_speed: float = 1.0
+    replay_waits: bool = False  # for the first client that listens to it
+    replay_recorded_times: bool = False
 
 
 @dataclass(slots=True)
@@ -47,7 +49,9 @@ class Exchange:
         self.replayed: ReplayedBook | None = None
         if config.replay:
             recording = load(config.replay, config.replay_market, config.replay_snapshot)
-            self.replayed = ReplayedBook(recording, self.machine_time(), config.replay_speed)
+            self.replayed = ReplayedBook(
+                recording, None if config.replay_waits else self.machine_time(), config.replay_speed
+            )
 
     @staticmethod
     def machine_time() -> int:
@@ -69,7 +73,7 @@ class Exchange:
         hidden = self.faults.hidden(market, self.machine_time())
         return [one for one in self.market.of(market) if one.symbol not in hidden]
 
-    def _replays(self, listing: Listing) -> ReplayedBook | None:
+    def replays(self, listing: Listing) -> ReplayedBook | None:
         recording = self.replayed.recording if self.replayed is not None else None
         if recording is None or (recording.symbol, recording.market) != (listing.symbol, listing.market):
             return None
@@ -77,7 +81,7 @@ class Exchange:
 
     def depth(self, listing: Listing, limit: int, now: int, faults: list[Fault]) -> tuple[int, bytes]:
         """A book's id and its two sides as REST text, spoilt by whatever faults of books the request met."""
-        replayed = self._replays(listing)
+        replayed = self.replays(listing)
         if replayed is not None:
             update_id, bids, asks = replayed.at(self.machine_time(), limit)
             return update_id, encode.recorded_sides(*_spoilt(bids, asks, faults))

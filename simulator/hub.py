@@ -16,9 +16,11 @@ from simulator.connections import RULES, Connection, Message, SocketRules
 from simulator.exchange import Exchange
 from simulator.faults import MESSAGE_KINDS, Fault
 from simulator.listings import Market
-from simulator.sources import Source, source
+from simulator.sources import ReplaySource, Source, source
 
 TICK = 50  # ms
+_AHEAD = 1 << 20  # bytes that may wait for a listener while a recording goes on
+_PATIENCE = 10_000  # ms
 _GOODBYE = 2000  # ms for a client's part of a close
 _ATTEMPTS_SECONDS = 300.0
 
@@ -31,6 +33,15 @@ class Live:
     channel: Channel
     source: Source
     listeners: dict[Connection, None] = field(default_factory=dict)
+    held_since: int = 0
+
+    def must_wait(self, now: int) -> bool:
+        """A recording goes on when those who listen have read what came before, or one does not read at all."""
+        if not isinstance(self.source, ReplaySource) or all(one.waiting < _AHEAD for one in self.listeners):
+            self.held_since = 0
+            return False
+        self.held_since = self.held_since or now
+        return now - self.held_since < _PATIENCE
 
 
 class Hub:
@@ -126,6 +137,22 @@ class Hub:
             if fault.count == 0:
                 break
 
+    def replay(self) -> dict[str, Any] | None:
+        """How far a recording is; it has ended when its listeners have read all of it."""
+        book = self.exchange.replayed
+        if book is None:
+            return None
+        machine = self.exchange.machine_time()
+        ended = book.begun and book.elapsed(machine) >= book.recording.ends
+        for live in self.live.values():
+            if isinstance(live.source, ReplaySource):
+                ended = ended and live.source.frames.ended and not any(one.waiting for one in live.listeners)
+        return {
+            "symbol": book.recording.symbol, "market": book.recording.market, "begun": book.begun, "ended": ended,
+            "elapsedMs": round(min(book.elapsed(machine), book.recording.ends)), "lengthMs": round(book.recording.ends),
+            "lastUpdateId": book.at(machine, 1)[0],
+        }  # fmt: skip
+
     def close(self, connection: Connection, code: int, reason: str) -> None:
         """Ends a connection by the protocol's close; the client's part of it may take a moment."""
         self.unsubscribe(connection, list(connection.names))
@@ -157,6 +184,8 @@ class Hub:
         nows: dict[Market, int] = {"spot": self.exchange.now("spot"), "futures": self.exchange.now("futures")}
         hidden = {market: self.exchange.faults.hidden(market, machine) for market in nows}
         for (market, _), live in list(self.live.items()):
+            if live.must_wait(machine):
+                continue
             for data in live.source.due(nows[market]):
                 if live.channel.symbol not in hidden[market]:
                     self._publish(live, data, faults)

@@ -6,13 +6,16 @@ from typing import Protocol
 
 import msgspec
 
-from simulator.channels import Channel
+from simulator.channels import Channel, Kind
 from simulator.diffs import Diffs
 from simulator.exchange import Exchange
 from simulator.listings import Listing, Market
 from simulator.market import UnknownSymbol
 from simulator.prices import STEP
+from simulator.replay import ReplayedFrames
 
+_AT_ONCE = 2000  # messages of a recording in one go
+_RECORDED: dict[Kind, str] = {"depth": "depth", "book_ticker": "bookTicker", "trade": "trade"}
 _LATEST = 5000  # ms behind which a source does not say everything that it missed
 
 
@@ -85,6 +88,28 @@ class UpdateId(Protocol):
     def __call__(self, listing: Listing, time: int, /) -> int: ...
 
 
+class ReplaySource:
+    """Messages of a recording, as fast as it is played and its listeners read."""
+
+    def __init__(self, exchange: Exchange, market: Market, frames: ReplayedFrames) -> None:
+        self.frames = frames
+        self._exchange, self._market = exchange, market
+
+    def due(self, now: int) -> list[bytes]:
+        return self.frames.due(self._exchange.machine_time(), now, _AT_ONCE)
+
+
+def _replayed(exchange: Exchange, listing: Listing, channel: Channel) -> ReplaySource | None:
+    """What a recording holds for a channel. The first listener of it makes a recording that waits begin."""
+    book, word = exchange.replays(listing), _RECORDED.get(channel.kind)
+    if book is None or word is None:
+        return None
+    machine = exchange.machine_time()
+    frames = ReplayedFrames(book, word, machine, recorded_times=exchange.config.replay_recorded_times)
+    book.begin(machine)
+    return ReplaySource(exchange, listing.market, frames)
+
+
 def source(exchange: Exchange, market: Market, channel: Channel, now: int) -> Source | None:
     """What speaks on a channel; None where nothing ever will, as for symbols that are not listed."""
     if not channel.symbol:
@@ -93,6 +118,9 @@ def source(exchange: Exchange, market: Market, channel: Channel, now: int) -> So
         listing = exchange.market.listing(channel.symbol, market)
     except UnknownSymbol:
         return None
+    replayed = _replayed(exchange, listing, channel)
+    if replayed is not None:
+        return replayed
     if channel.kind == "depth":
         return DepthSource(listing, exchange.config.seed, channel.period, now, exchange.market.update_id)
     return None

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from simulator.replay import InvalidRecording, ReplayedBook, load
+from simulator.replay import InvalidRecording, ReplayedBook, load, retimed
+from tests.simulator.local_book import ADDRESS, DEPTH, LocalBook
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
 recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the folder of recordings is not there")
@@ -215,3 +216,55 @@ def test_recordings_that_follow_one_another_are_one() -> None:
     assert len(both.changes) == len(first.changes) + 3044
     with pytest.raises(InvalidRecording, match="no snapshot"):
         load([RECORDED / names[1]])
+
+
+def test_messages_of_a_recording_are_played_as_they_were_written(spot_stream: Path, start: Any) -> None:
+    arguments = ("--replay-start", "subscriber", "--replay-times", "recorded", "--replay-speed", "20")
+    with start("--replay", str(spot_stream), *arguments) as server:
+        assert server.streams()["replay"]["begun"] is False
+        assert server.get("/api/v3/depth", symbol="BTCUSDT").json()["lastUpdateId"] == 100
+        with server.socket("/ws/btcusdt@depth@100ms") as socket:
+            assert socket.take(3) == [event for _, event in EVENTS]
+            assert server.get("/api/v3/depth", symbol="BTCUSDT").json()["lastUpdateId"] == 110
+            assert server.streams()["replay"] == {
+                "symbol": "BTCUSDT", "market": "spot", "begun": True, "ended": True, "elapsedMs": 2000,
+                "lengthMs": 2000, "lastUpdateId": 110,
+            }  # fmt: skip
+            assert socket.silent(0.2)
+
+
+def test_times_in_messages_are_moved_to_now() -> None:
+    data = b'{"e":"depthUpdate","E":5000,"T":4990,"s":"X","U":1,"b":[["1","2"]],"o":{"T":7}}'
+    assert retimed(data, 9000) == data.replace(b"5000", b"9000").replace(b"4990", b"8990")
+    assert retimed(b'{"u":5,"s":"X"}', 9000) == b'{"u":5,"s":"X"}'
+
+
+@recorded
+@pytest.mark.parametrize(
+    ("names", "market", "stream"),
+    [
+        (("spot_btcusdt_20240808.gz", "spot_btcusdt_20240809.gz"), "spot", "depth@100ms"),
+        (("usdm_btcusdt_20240808.gz",), "futures", "depth@100ms"),
+    ],
+)
+def test_a_book_kept_from_a_played_recording_ends_as_the_recorded_one(
+    names: tuple[str, ...], market: str, stream: str, start: Any
+) -> None:
+    last = load([RECORDED / name for name in names]).changes[-1].update_id
+    files = [argument for name in names for argument in ("--replay", str(RECORDED / name))]
+    with start(*files, "--replay-start", "subscriber", "--replay-speed", "500") as server:
+        book = LocalBook(market, server.get(DEPTH[market], symbol="BTCUSDT", limit=1000).json())
+        with server.socket(f"{ADDRESS[market]}/btcusdt@{stream}", timeout=10) as socket:
+            diffs = [socket.receive()]
+            played = server.streams()["replay"]
+            while diffs[-1]["u"] < last:
+                diffs.append(socket.receive())
+                if len(diffs) % 500 == 0:
+                    played = server.streams()["replay"]
+        assert sum(book.apply(diff) for diff in diffs) > 3000
+        final = server.get(DEPTH[market], symbol="BTCUSDT", limit=1000).json()
+    assert played["begun"]
+    assert book.last == final["lastUpdateId"]
+    for side in ("bids", "asks"):
+        nearest = sorted(book.sides[side], key=float, reverse=side == "bids")[:1000]
+        assert [[price, book.sides[side][price]] for price in nearest] == final[side]

@@ -21,7 +21,8 @@ from dex.selectors import order_of
 from dex.state import Order, Step, fold, step
 
 UNDECODABLE = "undecodable"
-KEPT_BLOCKS = 1024  # hashes of this many blocks below the cursor find a fork without reading anything again
+KEPT_BLOCKS = 1024  # below the cursor every hash that is known is kept for so many blocks, below that one in KEPT_STEP
+KEPT_STEP = 64
 
 
 class AlreadyProcessed(Exception):
@@ -63,6 +64,10 @@ ORPHAN_EVENTS = """
 ORPHAN_LEDGER = """
     UPDATE processed_events SET orphaned = true
     WHERE chain_id = %s AND contract = %s AND block_number > %s AND NOT orphaned
+"""
+FORGET = """
+    DELETE FROM scanned_blocks
+    WHERE chain_id = %s AND contract = %s AND number < %s AND number > %s AND number %% %s <> 0
 """
 STANDING = """
     SELECT event_type, order_id, block_number, block_hash, tx_hash, log_index, timestamp, user_address,
@@ -254,8 +259,8 @@ def _move(deployment: Deployment, end: Cursor, hashes: Sequence[tuple[int, str]]
     place = (deployment.chain_id, deployment.contract)
     if hashes:
         store.write(store.SCANNED_BLOCKS, [(*place, number, digest) for number, digest in dict(hashes).items()])
-        old = ScannedBlock.objects.filter(chain_id=place[0], contract=place[1], number__lt=end.block - KEPT_BLOCKS)
-        old.delete()
+        with connection.cursor() as sql:
+            sql.execute(FORGET, [*place, end.block - KEPT_BLOCKS, deployment.start_block, KEPT_STEP])
     SystemState.objects.filter(pk=deployment.component).update(
         last_processed_block=end.block, last_block_hash=end.hash, updated_at=timezone.now()
     )

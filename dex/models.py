@@ -28,6 +28,7 @@ class SystemState(models.Model):
     last_block_hash = models.CharField(max_length=66, blank=True, default="")
     status = models.CharField(max_length=16, help_text="recovering, live, waiting or stopped")
     head_block = models.BigIntegerField(null=True)
+    head_time = models.DateTimeField(null=True, help_text="Of the head block, as the chain tells it.")
     confirmations = models.IntegerField(default=0)
     provider = models.CharField(max_length=200, blank=True, default="", help_text="Without path and credentials.")
     failures = models.IntegerField(default=0, help_text="Rounds in a row that failed.")

@@ -44,6 +44,11 @@ class Environment:
     binance_spot_ws_url: str
     binance_futures_ws_url: str
     symbols: str
+    live_symbols: str
+    live_on_demand: int
+    live_rate: int
+    orderbook_levels: int
+    orderbook_update_interval: int
     quote_assets: tuple[str, ...]
     depth_bands: tuple[Decimal, ...]
     start_date: datetime
@@ -52,6 +57,7 @@ class Environment:
     futures_streams: tuple[str, ...]
     web3_providers: tuple[str, ...]
     trading_address: str
+    trading_abi: str
     router_address: str
     confirmations: int
     start_block: int
@@ -138,6 +144,10 @@ def _symbols(text: str) -> str:
     raise ValueError("must be a list such as BTCUSDT,ETHUSDT or top:N, such as top:100")
 
 
+def _live_symbols(text: str) -> str:
+    return text if text == "none" else _symbols(text)
+
+
 def _date(text: str) -> datetime:
     try:
         when = datetime.fromisoformat(text)
@@ -156,6 +166,14 @@ def _address(text: str) -> str:
     if text and not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
         raise ValueError("must be an address of 0x and 40 hexadecimal digits")
     return text
+
+
+def _nodes(text: str) -> tuple[str, ...]:
+    """Addresses of JSON-RPC nodes, the preferred one first."""
+    found = _list(text)
+    if not all(url.startswith(("http://", "https://")) and urlsplit(url).hostname for url in found):
+        raise ValueError("must be addresses that begin with http:// or https://, separated by commas")
+    return found
 
 
 def read_file(path: Path) -> dict[str, str]:
@@ -222,14 +240,20 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         binance_spot_ws_url=read("BINANCE_SPOT_WS_URL", "wss://stream.binance.com:9443", _origin("ws", "wss")),
         binance_futures_ws_url=read("BINANCE_FUTURES_WS_URL", "wss://fstream.binance.com", _origin("ws", "wss")),
         symbols=read("SYMBOLS", "top:30" if simulated else "top:100", _symbols),
+        live_symbols=read("LIVE_SYMBOLS", "top:5" if simulated else "top:10", _live_symbols),
+        live_on_demand=read("LIVE_ON_DEMAND", "20", _integer(0, 1000)),
+        live_rate=read("LIVE_RATE", "4", _integer(1, 10)),
+        orderbook_levels=read("ORDERBOOK_LEVELS", "20", _integer(1, 1000)),
+        orderbook_update_interval=read("ORDERBOOK_UPDATE_INTERVAL", "1", _integer(1, 60)),
         quote_assets=read("QUOTE_ASSETS", "USDT", _upper_list),
         depth_bands=read("DEPTH_BANDS", DEFAULT_BANDS, _bands),
         start_date=read("START_DATE", start.date().isoformat(), _date),
         realtime_interval=read("REALTIME_INTERVAL", "0.5", _seconds),
         spot_streams=read("SPOT_STREAMS", "depth,kline,aggTrade", _list),
         futures_streams=read("FUTURES_STREAMS", "depth,kline,aggTrade,markPrice,forceOrder", _list),
-        web3_providers=read("WEB3_PROVIDERS", "", _list),
+        web3_providers=read("WEB3_PROVIDERS", "", _nodes),
         trading_address=read("TRADING_ADDRESS", "", _address),
+        trading_abi=read("TRADING_ABI", "", str),
         router_address=read("ROUTER_ADDRESS", "", _address),
         confirmations=read("CONFIRMATIONS", "12", _integer(0, 10_000)),
         start_block=read("START_BLOCK", "0", _integer(0, 10**12)),

@@ -115,6 +115,11 @@ CHANNEL_LAYERS = {
 DEPTH_BANDS = ENV.depth_bands
 QUOTE_ASSETS = ENV.quote_assets
 SYMBOLS = ENV.symbols
+LIVE_SYMBOLS = ENV.live_symbols
+LIVE_ON_DEMAND = ENV.live_on_demand
+LIVE_RATE = ENV.live_rate
+ORDERBOOK_LEVELS = ENV.orderbook_levels
+ORDERBOOK_UPDATE_INTERVAL = ENV.orderbook_update_interval
 VENUE_URLS = {
     "binance": {
         "SPOT": {"rest": ENV.binance_spot_rest_url, "ws": ENV.binance_spot_ws_url},
@@ -133,6 +138,15 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_TLS", False), EMAIL_C
 EMAIL_TIMEOUT = 10
 EMAILS = bool(ENV.email_url)
 DEFAULT_FROM_EMAIL = ENV.email_from
+
+# --- chain -------------------------------------------------------------------------------------------------------
+
+WEB3_PROVIDERS = ENV.web3_providers
+TRADING_ADDRESS = ENV.trading_address
+TRADING_ABI = ENV.trading_abi
+ROUTER_ADDRESS = ENV.router_address
+CONFIRMATIONS = ENV.confirmations
+START_BLOCK = ENV.start_block
 
 # --- Celery ------------------------------------------------------------------------------------------------------
 

@@ -35,8 +35,11 @@ class Frame:
         """A whole unmasked text frame (RFC 6455, 5.2)."""
         if self._wire is None:
             size = len(self.body)
-            head = struct.pack("!BB", 0x81, size) if size < 126 else struct.pack("!BBH", 0x81, 126, size)
-            if size > 0xFFFF:
+            if size < 126:
+                head = struct.pack("!BB", 0x81, size)
+            elif size <= 0xFFFF:
+                head = struct.pack("!BBH", 0x81, 126, size)
+            else:
                 head = struct.pack("!BBQ", 0x81, 127, size)
             self._wire = head + self.body
         return self._wire

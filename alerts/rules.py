@@ -151,9 +151,11 @@ def decide(threshold: Threshold, memory: Memory, reading: Reading) -> tuple[Verd
 
 
 def _event(threshold: Threshold, memory: Memory, reading: Reading) -> tuple[Verdict, Memory]:
-    """One that is over as soon as it has happened: nothing to come back from, but not the same one twice."""
+    """One that is over as soon as it has happened: nothing to come back from, but not the same one twice. They come in
+    the order of their times, so one from before the last that fired was looked at already."""
     fires = reading.value is not None and _beyond(threshold, reading.value, reading.bound)
-    if not fires or reading.key == memory.key or not _cooled(threshold, memory, reading.at):
+    is_known = reading.key == memory.key or (memory.fired_at is not None and reading.at < memory.fired_at)
+    if not fires or is_known or not _cooled(threshold, memory, reading.at):
         return Verdict.QUIET, memory
     return Verdict.FIRED, Memory(False, reading.at, reading.key)
 

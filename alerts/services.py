@@ -102,7 +102,7 @@ def _tell(rule: Rule, reading: Reading, message: str) -> None:
         details=details,
         on_page=rule.to_page,
     )
-    told_already = details.get("told", False)  # while the database was away
+    told_already = rule.name in details.get("toldTo", ())  # while the database was away
     Delivery.objects.bulk_create(
         Delivery(firing=firing, channel=channel, target=target, next_at=reading.at)
         for channel, target in ([] if told_already else targets(rule))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from alerts import deliveries, services
+from alerts import deliveries, emergency, services
 
 logger = logging.getLogger(__name__)
 
@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 @shared_task(name="alerts.evaluate", time_limit=50)
 def evaluate() -> None:
     now = datetime.now(UTC)
+    emergency.remember()
     services.evaluate(now)
     services.retain(now)
     deliver.apply_async(expires=50)

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerAway
 
-from collector import services
+from collector import alerting, services
 from collector.cycle import MINUTE, Part, PartResult
 from depth.services import minute_of
 
@@ -82,6 +82,11 @@ def record_metrics() -> None:
 def sync_symbols() -> None:
     for line in services.sync_registry():
         logger.info("%s", line)
+
+
+@shared_task(name="collector.consider_system", time_limit=50)
+def consider_system() -> None:
+    alerting.consider_system(datetime.now(UTC))
 
 
 @shared_task(name="collector.retention", time_limit=300)

@@ -15,6 +15,8 @@ from django.conf import settings
 from django.db import connection
 from redis import RedisError
 
+from alerts import emergency
+from alerts.rules import Kind
 from collector.gathered import ABSENCE, Absence
 from collector.models import Outage
 from collector.spool_use import publish
@@ -28,6 +30,7 @@ PERIOD = 2.0
 DOWN_AFTER = 15.0  # seconds without a sign of a watch after which the platform was down
 ANSWER_WITHIN = 3.0
 PLATFORM, REDIS, DATABASE = map(str, Outage.Cause.values)
+AWAY = {REDIS: Kind.REDIS_AWAY, DATABASE: Kind.DATABASE_AWAY}
 
 
 class Seen(msgspec.Struct):
@@ -81,7 +84,8 @@ class Watch:
         if not answers:
             if cause not in self._away:
                 logger.error("%s", Outage.Cause(cause).label)
-            self._away.setdefault(cause, now)
+            since = self._away.setdefault(cause, now)
+            emergency.tell(AWAY[cause], since, datetime.fromtimestamp(now, UTC))
         elif cause in self._away:
             since = self._away.pop(cause)
             logger.warning("%s for %.0f s", Outage.Cause(cause).label, now - since)

@@ -180,6 +180,12 @@ CELERY_BEAT_SCHEDULE = {
     # Hours that have just closed, and those that late rows fell into; their days with them.
     "roll-up": {"task": "depth.roll_up", "schedule": crontab(minute="4,34"), "options": {"expires": 1500}},
     "alerts": {"task": "alerts.evaluate", "schedule": crontab(), "options": {"countdown": 20, "expires": 55}},
+    # Behind the metrics, which close the minute.
+    "alerts-system": {
+        "task": "collector.consider_system",
+        "schedule": crontab(),
+        "options": {"countdown": 25, "expires": 55},
+    },
     "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data_dir / "celerybeat-schedule")

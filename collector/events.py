@@ -25,8 +25,8 @@ class Event:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-def record(events: Iterable[Event]) -> None:
-    """Stores the events, in the caller's transaction where there is one."""
+def record(events: Iterable[Event], most: int = MOST_OF_A_TYPE) -> None:
+    """Stores the events, bounded, in the caller's transaction where there is one."""
     StreamEvent.objects.bulk_create(
         StreamEvent(
             time=event.time,
@@ -36,20 +36,20 @@ def record(events: Iterable[Event]) -> None:
             message=event.message[:MESSAGE_LENGTH].replace("\x00", ""),
             metadata=event.metadata,
         )
-        for event in bounded(events)
+        for event in bounded(events, most)
     )
 
 
-def bounded(events: Iterable[Event]) -> list[Event]:
-    """At most MOST_OF_A_TYPE of each type and market; one more says how many are left out."""
+def bounded(events: Iterable[Event], most: int = MOST_OF_A_TYPE) -> list[Event]:
+    """At most `most` of each type and market; one more says how many are left out."""
     kept: list[Event] = []
     counts: Counter[tuple[str, str]] = Counter()
     for event in events:
         counts[event.type, event.market] += 1
-        if counts[event.type, event.market] <= MOST_OF_A_TYPE:
+        if counts[event.type, event.market] <= most:
             kept.append(event)
     for (kind, market), count in counts.items():
-        if count > MOST_OF_A_TYPE:
-            left = count - MOST_OF_A_TYPE
+        if count > most:
+            left = count - most
             kept.append(Event(kind, f"and {left} more of the same", market=market, metadata={"count": left}))
     return kept

@@ -19,6 +19,7 @@ LONGEST_ALLOWANCE = 300.0
 RENEW_AT_TRY = 2  # a stream that stays silent after asking again gets another connection
 RENEW_EVERY = 300.0
 JOINED_WITHIN = 30.0
+SETTLED_AFTER = 0.2  # seconds after the last request
 LONGEST_PAUSE = 30.0
 PROVEN_AFTER = 5.0  # seconds that a line lives for the next loss to be the first in its row
 TOLD_AT = 5  # losses in a row
@@ -188,10 +189,10 @@ class Link:
         self._became("disconnected")
         self._channel = self._next = None
 
-    def shut_down_soon(self, line: Line, now: float) -> None:
-        """The server says that this line will end."""
+    def end_announced(self, line: Line) -> None:
+        """The server says that this line will end. From any thread."""
         if self.is_main(line):
-            self._renew_at = now
+            self._renew_at = self._renew_after = 0.0
 
     def _open(self, now: float) -> None:
         self._channel = self._new()
@@ -200,6 +201,7 @@ class Link:
     def _new(self) -> _Channel:
         self._number += 1
         channel = _Channel(self._make(f"{self.name}-{self._number}"))
+        channel.line.owner = self
         channel.ask(self.streams)
         channel.line.open()
         return channel
@@ -255,8 +257,8 @@ class Link:
                 continue
             if heard is not None and heard >= asked.at:
                 asked.tries, asked.dead = 0, False
-            allowance = (FIRST_WITHIN if heard is None else SILENT_AFTER) * 2**asked.tries
-            if now - max(asked.at, heard or 0.0) > min(allowance, LONGEST_ALLOWANCE):
+            allowance = min((FIRST_WITHIN if heard is None else SILENT_AFTER) * 2**asked.tries, LONGEST_ALLOWANCE)
+            if now - max(asked.at, heard or 0.0) > allowance * self.speech.quiet(name):
                 silent.append(name)
         if silent:
             self._revive(channel, silent, now)
@@ -292,17 +294,20 @@ class Link:
             self._give_up(coming, coming.line.reason, now)
         elif coming.line.stage is Stage.OPEN:
             self._speak(coming, now)
-            if self._joined(coming):
+            if self._joined(coming, now):
                 self._switch(coming, now)
             elif now > self._next_until:
                 self._give_up(coming, "not every stream came over it", now)
 
-    def _joined(self, coming: _Channel) -> bool:
-        """Whether all that comes over the old line comes over the new one, too."""
+    def _joined(self, coming: _Channel, now: float) -> bool:
+        """Whether all that comes over the old line comes over the new one, too; what is rarely heard is not waited
+        for."""
         channel = self._channel
         assert channel is not None  # noqa: S101 - the caller looked
+        if coming.outgoing or now < coming.send_at + SETTLED_AFTER:
+            return False
         alive = [name for name, asked in channel.asked.items() if channel.proven(name) and not asked.dead]
-        return not coming.outgoing and all(coming.proven(name) for name in alive)
+        return all(coming.proven(name) for name in alive if self.speech.quiet(name) <= 1)
 
     def _switch(self, coming: _Channel, now: float) -> None:
         old = self._channel

@@ -77,8 +77,9 @@ def sync_market(chosen: Venue, market: str) -> str:
         written = markets.upsert_symbols(rows, chosen.name)
         gone = markets.mark_delisted(market, [row.name for row in rows], chosen.name)
         collected = 0 if seed is None else markets.seed_collected(market, seed, chosen.name)
+        live = 0 if seed is None else markets.seed_live(market, _seed_live(chosen, market), chosen.name)
     told = f"{len(rows)} symbols, {written} new or changed, {gone} delisted"
-    return told if seed is None else f"{told}, {collected} chosen for collection"
+    return told if seed is None else f"{told}, {collected} chosen for collection, {live} of them live"
 
 
 def _with_volumes(chosen: Venue, market: str, listings: Listings) -> list[SymbolListing]:
@@ -112,6 +113,18 @@ def _seed(chosen: Venue, market: str, rows: list[SymbolListing]) -> list[str]:
         level = logging.WARNING if names else logging.ERROR
         logger.log(level, "SYMBOLS: %s does not trade %s against %s", market, ", ".join(missing), "/".join(quotes))
     return names
+
+
+def _seed_live(chosen: Venue, market: str) -> list[str]:
+    """The names whose books are live from the beginning, of those that are collected; the same on every market where
+    they are counted by volume."""
+    setting = settings.LIVE_SYMBOLS
+    if setting == "none":
+        return []
+    if setting.startswith("top:"):
+        counted = collected_symbols(SPOT, chosen.name) or collected_symbols(market, chosen.name)
+        return [symbol.name for symbol in counted][: int(setting.removeprefix("top:"))]
+    return [name.strip().upper() for name in setting.split(",")]
 
 
 def _keep_limit(chosen: Venue, market: str, listings: Listings) -> None:

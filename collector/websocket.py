@@ -31,6 +31,8 @@ class Speech:
     silence: float = 60.0
     most_streams: int = 200
     most_names: int = 200  # in one message
+    # How many times as long as usual a stream of this name may be silent; infinity: for ever.
+    quiet: Callable[[str], float] = lambda name: 1.0
 
 
 class Stage(Enum):
@@ -68,6 +70,7 @@ class Line:
 
     def __init__(self, name: str, speech: Speech, take: Take, changed: Callable[[], None]) -> None:
         self.name = name
+        self.owner: Any = None  # the link that it serves
         self.speech = speech
         self.stage = Stage.CONNECTING
         self.reason = ""

@@ -148,6 +148,13 @@ def seed_collected(market: str, names: Sequence[str], exchange: str = "binance")
     return switched
 
 
+def seed_live(market: str, names: Sequence[str], exchange: str = "binance") -> int:
+    """Makes the order books of those of `names` live that are collected on this market; gives how many."""
+    able = Symbol.objects.filter(exchange=exchange, market=market, collected=True, name__in=names)
+    switched: int = able.update(live=True)
+    return switched
+
+
 def known_markets(exchange: str = "binance") -> set[str]:
     """The markets of which the registry holds any symbol."""
     return {market for market in Market.values if Symbol.objects.filter(exchange=exchange, market=market).exists()}

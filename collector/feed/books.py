@@ -1,0 +1,250 @@
+"""The feed's part for order books: follows them, publishes them, hands their minutes and seconds over for storing."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from time import monotonic
+
+from collector.events import Event
+from collector.exchanges.streams import Kind, Message
+from collector.feed.followed import Followed
+from collector.feed.keeping import Keeping
+from collector.feed.minutes import MinuteBooks
+from collector.feed.parts import Wish
+from collector.feed.publisher import Publisher, State
+from collector.feed.snapshots import Fetched, SnapshotDesk
+from collector.limits import Priority
+from depth.book import DepthDiff
+from depth.broadcast import LiveBook, WsStatus, pack_side
+from depth.seconds import BookSecond
+from depth.sync import SyncEvent
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]  # market, symbol
+ONCE_A_SECOND = 1.0
+ASK_EVERY = 0.1
+STATUS_EVERY = 5.0  # seconds, of a symbol that has no book to publish
+
+
+@dataclass(frozen=True, slots=True)
+class BookRules:
+    """What the settings say: bands (percent), publications a second at most, and levels and seconds of what is kept of
+    each live book."""
+
+    bands: Sequence[Decimal]
+    rate: float
+    levels: int
+    interval: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSymbol:
+    """A symbol to be followed: levels a side that its minutes are read with by REST, and the most that can be had."""
+
+    levels_planned: int
+    deepest: int
+
+
+class Books:
+    """A Part. `follow` says which symbols."""
+
+    messages: Sequence[type] = (DepthDiff,)
+
+    def __init__(
+        self,
+        rules: BookRules,
+        desk: SnapshotDesk,
+        publisher: Publisher,
+        keeping: Keeping,
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.followed: dict[Key, Followed] = {}
+        self.minutes = MinuteBooks(keeping)
+        self._rules = rules
+        self._desk = desk
+        self._publisher = publisher
+        self._keeping = keeping
+        self._later = later  # calls back in the thread of frames
+        self._wishes: list[Wish] = []
+        self._dirty: dict[Key, Followed] = {}
+        self._second_at = self._ask_at = 0.0
+        self._kept_second = 0
+
+    # --- which ----------------------------------------------------------------------------------------------------
+
+    def follow(self, symbols: Mapping[Key, LiveSymbol]) -> None:
+        """From now on these; in the thread of frames."""
+        for key in set(self.followed) - set(symbols):
+            del self.followed[key]
+            self._dirty.pop(key, None)
+            self._publisher.gone(*key)
+        for key, chosen in symbols.items():
+            known = self.followed.get(key)
+            if known is None:
+                self.followed[key] = Followed(*key, chosen.levels_planned, chosen.deepest)
+            else:
+                known.levels_planned, known.deepest = chosen.levels_planned, chosen.deepest
+        self._wishes = [Wish(market, Kind.DEPTH, symbol) for market, symbol in symbols]
+
+    def wishes(self) -> Collection[Wish]:
+        return self._wishes
+
+    # --- what comes -----------------------------------------------------------------------------------------------
+
+    def take(self, message: Message, received_at: float, main: bool) -> bool:
+        assert isinstance(message, DepthDiff)  # noqa: S101 - nothing else is given to it
+        key = (message.market, message.symbol)
+        book = self.followed.get(key)
+        if book is None:
+            return True  # not wanted any more
+        fits, events = book.offer(message, received_at, main)
+        if events:
+            self._tell(book, events)
+        if book.dirty:
+            self._dirty[key] = book
+        return fits
+
+    def lost(self, wishes: Collection[Wish], down: bool) -> None:
+        for book in self._of(wishes):
+            book.lost(down)
+            self._dirty[book.market, book.symbol] = book
+
+    def unreadable(self, wishes: Collection[Wish], reason: str) -> None:
+        for book in self._of(wishes):
+            self._tell(book, book.unreadable(reason).events)
+            self._dirty[book.market, book.symbol] = book
+
+    def _of(self, wishes: Collection[Wish]) -> list[Followed]:
+        keys = [(wish.market, wish.symbol) for wish in wishes if wish.kind is Kind.DEPTH and wish.symbol]
+        return [self.followed[key] for key in keys if key in self.followed]
+
+    def _tell(self, book: Followed, events: Sequence[SyncEvent]) -> None:
+        for event in events:
+            self._keeping.event(Event(event.type, event.message, book.symbol, book.market, dict(event.metadata)))
+
+    # --- what is done now and then --------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        wall = time.time()
+        if self._dirty:
+            self._publish_due(now, wall)
+        if now >= self._ask_at:
+            self._ask_at = now + ASK_EVERY
+            self._ask(now)
+            self.minutes.look(wall, self.followed)
+        if now >= self._second_at:
+            self._second_at = now + ONCE_A_SECOND
+            self._once_a_second(now, wall)
+
+    def _publish_due(self, now: float, wall: float) -> None:
+        for key, book in list(self._dirty.items()):
+            if now >= book.publish_at:
+                del self._dirty[key]
+                self._publish(book, now, wall)
+
+    def _publish(self, book: Followed, now: float, wall: float) -> None:
+        status = book.status_at(wall)
+        if status is not book.status:
+            book.status, book.since = status, wall
+        told = book.told
+        if book.sync.synced:
+            told = book.tell(self._rules.bands)
+        book.dirty = False
+        book.published_at = now
+        book.publish_at = now + 1 / self._rules.rate
+        self._publisher.state(book.market, book.symbol, State(told, status, book.sync.received_at))
+
+    def _ask(self, now: float) -> None:
+        """Snapshots that are due."""
+        for book in self.followed.values():
+            wanted = book.next_fetch(now)
+            if wanted is not None:
+                limit, needed = wanted
+                limit = min(limit, book.deepest)
+                priority = Priority.RESYNC if needed else Priority.REPAIR
+                done = partial(self._fetched, book, needed)
+                self._desk.fetch(book.market, book.symbol, limit, priority, done)
+
+    def _fetched(self, book: Followed, needed: bool, answer: Fetched) -> None:
+        """In a thread of the desk's."""
+        self._later(partial(self._use, book, needed, answer))
+
+    def _use(self, book: Followed, needed: bool, answer: Fetched) -> None:
+        outcome = book.fetched(answer, needed, monotonic(), time.time())
+        self._tell(book, outcome.events)
+        if answer.snapshot is None and needed:
+            facts = {"levels": answer.limit}
+            told = f"no snapshot: {answer.reason}"
+            self._keeping.event(Event("UPDATE_FAILED", told, book.symbol, book.market, facts))
+        if self.followed.get((book.market, book.symbol)) is book and book.dirty:
+            self._dirty[book.market, book.symbol] = book
+
+    def _once_a_second(self, now: float, wall: float) -> None:
+        deep: list[LiveBook] = []
+        tops = []
+        for book in self.followed.values():
+            book.look_at_reach(now)
+            every = STATUS_EVERY if book.told is None else ONCE_A_SECOND
+            if book.status_at(wall) is not book.status or now >= book.published_at + every * 0.9:
+                self._publish(book, now, wall)
+            if book.status is WsStatus.CONNECTED and book.sync.synced and book.told is not None:
+                deep.append(_deep(book, wall))
+                tops.append(book.told)
+        self._publisher.deep(deep, tops)
+        self._keep_second(wall)
+
+    def _keep_second(self, wall: float) -> None:
+        second = int(wall) // self._rules.interval * self._rules.interval
+        if second == self._kept_second:
+            return
+        self._kept_second = second
+        self._keeping.seconds(
+            _second(book, int(wall), self._rules.levels)
+            for book in self.followed.values()
+            if book.status_at(wall) is WsStatus.CONNECTED
+        )
+
+    def close(self) -> None:
+        """The last word to whoever listens: nothing comes any more."""
+        wall = time.time()
+        for book in self.followed.values():
+            book.lost(True)
+            self._publisher.state(
+                book.market, book.symbol, State(book.told, book.status_at(wall), book.sync.received_at)
+            )
+
+
+def _deep(book: Followed, wall: float) -> LiveBook:
+    held = book.sync.book
+    assert held is not None  # noqa: S101 - the caller looked
+    sides = held.frozen()
+    return LiveBook(
+        symbol=book.symbol,
+        market=book.market,
+        ws_status=str(book.status),
+        read_at=round(book.sync.received_at * 1000),
+        published_at=round(wall * 1000),
+        last_update_id=held.sequence,
+        bids=pack_side(sides.bids.prices, sides.bids.quantities),
+        asks=pack_side(sides.asks.prices, sides.asks.quantities),
+    )
+
+
+def _second(book: Followed, second: int, levels: int) -> BookSecond:
+    held = book.sync.book
+    assert held is not None  # noqa: S101 - the caller looked
+    bids, asks = held.top(levels)
+    return BookSecond(
+        book.symbol,
+        book.market,
+        second,
+        held.sequence,
+        [price for price, _ in bids],
+        [quantity for _, quantity in bids],
+        [price for price, _ in asks],
+        [quantity for _, quantity in asks],
+    )

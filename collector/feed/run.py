@@ -1,0 +1,130 @@
+"""The feed put together: what it follows, its threads, and its end."""
+
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic, time
+
+from django.conf import settings
+from django.db import connection
+from redis import RedisError
+
+from collector.asking import budget_of
+from collector.cycle import is_running
+from collector.exchanges import STREAMS
+from collector.feed.books import BookRules, Books
+from collector.feed.engine import Engine
+from collector.feed.keeping import Keeping
+from collector.feed.minutes import announce, is_ready
+from collector.feed.publisher import Publisher
+from collector.feed.report import Reporter
+from collector.feed.snapshots import SnapshotDesk
+from collector.feed.wanted import Shard, symbols_to_follow
+from collector.limits import WeightBudget, budget
+from collector.venues import venue
+from markets.storage import DATABASE_AWAY
+
+logger = logging.getLogger(__name__)
+
+STEP = 0.25
+FOLLOW_EVERY = 2.0
+ANNOUNCE_EVERY = 1.0
+REPORT_EVERY = 2.0
+BUDGET_EVERY = 15.0
+
+
+class Feed:
+    """One exchange's feed. `run` lasts until `stop`, which any thread may call."""
+
+    def __init__(self, exchange: str = "binance", shard: Shard | None = None) -> None:
+        self.shard = shard or Shard()
+        self.venue = venue(exchange)
+        addresses = {market: parts["ws"] for market, parts in settings.VENUE_URLS[exchange].items()}
+        self.keeping = Keeping(exchange)
+        self.publisher = Publisher()
+        self.engine = Engine(STREAMS[exchange](addresses), self.keeping)
+        self.desk = SnapshotDesk(self.venue, self._budget, self.keeping.event)
+        rules = BookRules(
+            settings.DEPTH_BANDS, settings.LIVE_RATE, settings.ORDERBOOK_LEVELS, settings.ORDERBOOK_UPDATE_INTERVAL
+        )
+        self.books = Books(rules, self.desk, self.publisher, self.keeping, self.engine.inbox.call)
+        self.engine.add(self.books)
+        self.reporter = Reporter(str(self.shard), self.engine, self.books, self.publisher, self.desk, self.keeping)
+        self._stopping = threading.Event()
+        self._due: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
+        self.keeping.begin()
+        self.publisher.begin()
+        housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
+        housekeeper.start()
+        logger.info("the feed %s begins", self.shard)
+        try:
+            self.engine.run()
+        finally:
+            self._stopping.set()
+            self.desk.end()
+            self.publisher.end()
+            self.keeping.end()
+            housekeeper.join(2.0)
+            logger.info("the feed %s has ended", self.shard)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.engine.stop()
+
+    def _budget(self, market: str) -> WeightBudget:
+        return budget(self.venue.name, market, self.venue.default_weight[market])
+
+    # --- what is looked at now and then, by a thread of its own: it asks the database and Redis ----------------------
+
+    def _keep_house(self) -> None:
+        while not self._stopping.is_set():
+            for every, task in (
+                (FOLLOW_EVERY, self._follow),
+                (BUDGET_EVERY, self._know_budgets),
+                (ANNOUNCE_EVERY, self._announce),
+                (REPORT_EVERY, self.reporter.write),
+            ):
+                self._do(every, task)
+            self._stopping.wait(STEP)
+        try:
+            announce(str(self.shard), [], time())
+            self.reporter.withdraw()
+        except RedisError as error:
+            logger.warning("the feed's end is not told: Redis is away (%s)", error)
+        connection.close()
+
+    def _do(self, every: float, task: Callable[[], None]) -> None:
+        now, name = monotonic(), task.__name__
+        if now < self._due.get(name, 0.0):
+            return
+        self._due[name] = now + every
+        try:
+            task()
+        except (RedisError, *DATABASE_AWAY) as error:
+            logger.warning("%s: a server is away (%s)", name, str(error).strip())
+        except Exception:
+            logger.exception("%s did not go well", name)
+
+    def _follow(self) -> None:
+        symbols = symbols_to_follow(self.venue, self.shard, settings.LIVE_ON_DEMAND)
+        running = is_running()
+
+        def use() -> None:
+            self.books.minutes.running = running
+            self.books.follow(symbols)
+
+        self.engine.inbox.call(use)
+
+    def _know_budgets(self) -> None:
+        """Limits and clocks as the registry has them, for all threads."""
+        for market in self.venue.markets:
+            budget_of(self.venue, market)
+
+    def _announce(self) -> None:
+        now = time()
+        running = self.books.minutes.running
+        ready = [key for key, book in list(self.books.followed.items()) if running and is_ready(book, now)]
+        announce(str(self.shard), ready, now)

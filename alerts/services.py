@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from alerts import readings
 from alerts.models import KEPT, Channel, Delivery, Firing, Rule, RuleMemory
@@ -134,3 +135,28 @@ def retry(deliveries: Iterable[Delivery], now: datetime) -> int:
     return Delivery.objects.filter(pk__in=[delivery.pk for delivery in deliveries], state=Delivery.State.DEAD).update(
         state=Delivery.State.PENDING, attempts=0, next_at=now, error=""
     )
+
+
+# What anybody would want to know: name, kind, settings beyond the kind's usual ones.
+USUAL: tuple[tuple[str, Kind, dict[str, Any]], ...] = (
+    ("Database away", Kind.DATABASE_AWAY, {}),
+    ("Redis away", Kind.REDIS_AWAY, {}),
+    ("Exchange refuses us", Kind.EXCHANGE_BAN, {}),
+    ("Minutes missed", Kind.MINUTE_MISSED, {}),
+    ("Spool filling", Kind.SPOOL_FILLING, {}),
+    ("Price moved 5 % in an hour", Kind.PRICE_MOVE, {"window_minutes": 60, "cooldown_minutes": 60}),
+    ("Spread above 0.5 %", Kind.SPREAD, {"cooldown_minutes": 60}),
+    ("DIFF at 1 % unlike its day", Kind.DEPTH_DIFF_ZSCORE,
+     {"band": 1, "window_minutes": 1440, "threshold": 5.0, "cooldown_minutes": 60}),
+)  # fmt: skip
+
+
+def make_usual_rules() -> int:
+    """Rules to begin with, where there never were any; gives how many. What somebody deleted does not come back."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sequence_last_value(pg_get_serial_sequence('alert_rules', 'id'))")
+        if cursor.fetchone()[0] is not None:
+            return 0
+    for name, kind, options in USUAL:
+        Rule.objects.create(name=name, kind=kind.value, **options)
+    return len(USUAL)

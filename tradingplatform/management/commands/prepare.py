@@ -9,13 +9,14 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from alerts.services import make_usual_rules
 from collector.models import RunState
 from collector.services import sync_registry
 from tradingplatform.timescale import provision
 
 
 class Command(BaseCommand):
-    help = "Provision the database, collect static files, create the first administrator, read the exchange's symbols."
+    help = "Provision the database, collect static files, create what a new platform begins with, read the symbols."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files as they are")
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         if not options["no_static"]:
             call_command("collectstatic", interactive=False, verbosity=0)
         create_administrator()
+        make_usual_rules()
         for line in sync_registry():
             self.stdout.write(line)
 

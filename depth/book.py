@@ -22,7 +22,7 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from depth.volumes import BandVolumes, Book, Floats, Side, book_from_levels, measure, reach_percent
+from depth.volumes import BandVolumes, Book, Floats, Side, SideSums, book_from_levels, reach_percent, rows, side_sums
 
 MOST_LEVELS = 10_000  # a side
 LARGEST = 1e300  # a price or quantity beyond it is no number
@@ -138,6 +138,9 @@ class _Ladder:
         whole = self.edge == -inf
         return Side(prices if self.sign > 0 else -prices, quantities, whole, None if whole else self.edge * self.sign)
 
+    def sums(self, bands: Sequence[Decimal]) -> SideSums:
+        return side_sums(np.frombuffer(self.keys), np.frombuffer(self.quantities), self.edge, self.sign, bands)
+
     def top(self, levels: int) -> list[Level]:
         first = max(len(self.keys) - levels, 0)
         prices = (key * self.sign for key in reversed(self.keys[first:]))
@@ -230,7 +233,7 @@ class OrderBook:
 
     def measure(self, bands: Sequence[Decimal]) -> list[BandVolumes]:
         """As `depth.volumes.measure`. Neither side may be empty."""
-        return measure(Book(self._bids.view(), self._asks.view()), bands)
+        return rows(bands, self._bids.sums(bands), self._asks.sums(bands))
 
     def reach(self) -> tuple[float | None, float | None]:
         """How far bids and asks are known, in percent from the best price; None for a side known whole. Neither side

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
+from itertools import accumulate
+from math import inf
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+SideSums = tuple[list[float], list[float], list[bool]]  # volumes, values, complete: one of each for a band
 # Far above the error of a bound computed in float64 (about 4e-16), far below any tick's share of a price.
 _SLACK = 1e-12
 
@@ -44,8 +49,7 @@ class Book:
         return float(self.bids.prices[0] + self.asks.prices[0]) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class BandVolumes:
+class BandVolumes(msgspec.Struct, frozen=True, gc=False):
     """Liquidity within `band` percent of each side's best price: volumes in base asset, values in quote asset.
 
     A side that is not complete was not known up to the band's bound: its two sums are lower bounds."""
@@ -96,54 +100,71 @@ def check(book: Book) -> None:
 
 def measure(book: Book, bands: Sequence[Decimal]) -> list[BandVolumes]:
     """Volumes within each of `bands` (percent from each side's best price, ascending), bounds included exactly."""
-    bid_counts, bid_complete = _reach(book.bids, bands, -1)
-    ask_counts, ask_complete = _reach(book.asks, bands, 1)
-    bid_volumes, bid_values = _sums(book.bids, bid_counts)
-    ask_volumes, ask_values = _sums(book.asks, ask_counts)
-    columns = (bid_volumes, ask_volumes, bid_values, ask_values, bid_complete, ask_complete)
-    return [BandVolumes(*row) for row in zip(bands, *columns, strict=True)]
+    return rows(
+        bands, *(side_sums(*ladder(side, sign), sign, bands) for side, sign in ((book.bids, 1), (book.asks, -1)))
+    )
 
 
-def _reach(side: Side, bands: Sequence[Decimal], direction: int) -> tuple[NDArray[np.intp], list[bool]]:
-    """For each band: how many levels stand within it, and whether the side is known up to its bound."""
-    prices = side.prices * direction  # ascending on both sides
-    distances = np.array([float(band) for band in bands])
-    bounds = prices[0] + np.abs(prices[0]) * distances / 100
-    slack = np.abs(bounds) * _SLACK
-    counts = np.searchsorted(prices, bounds + slack, side="right")
-    best = float(side.prices[0])
-    # Only a level this close to a bound needs exact arithmetic, and hardly any is.
-    for i in np.flatnonzero(prices[counts - 1] > bounds - slack).tolist():
-        while counts[i] > 1 and _offset(float(side.prices[counts[i] - 1]), best, bands[i], direction) > 0:
-            counts[i] -= 1
-    if side.whole:
-        return counts, [True] * len(bands)
-    edge = side.known_to
-    complete = edge * direction > bounds
-    for i in np.flatnonzero(np.abs(edge * direction - bounds) <= slack).tolist():
-        complete[i] = _offset(edge, best, bands[i], direction) >= 0
-    return counts, complete.tolist()
+def rows(bands: Sequence[Decimal], bids: SideSums, asks: SideSums) -> list[BandVolumes]:
+    return [BandVolumes(*row) for row in zip(bands, bids[0], asks[0], bids[1], asks[1], bids[2], asks[2], strict=True)]
 
 
-def _offset(price: float, best: float, band: Decimal, direction: int) -> Decimal:
-    """Signed distance of a price beyond the band's bound, exactly: above 0 it is outside, 0 it stands on the bound.
+def ladder(side: Side, sign: int) -> tuple[Floats, Floats, float]:
+    """A side as `side_sums` takes it."""
+    edge = -inf if side.whole else side.known_to * sign
+    return side.prices[::-1] * sign, side.quantities[::-1], edge
+
+
+def side_sums(keys: Floats, quantities: Floats, edge: float, sign: int, bands: Sequence[Decimal]) -> SideSums:
+    """Volume and value within each of `bands` (ascending), and whether the side is known up to the band's bound.
+
+    `keys` are prices times `sign` (bids 1, asks -1), ascending, so that the best stands last; `edge` is the key down to
+    which every level is known, -inf when the side is known whole. There must be a level."""
+    best = float(keys[-1])
+    hair_out, hair_in = _bounds(tuple(bands), sign)
+    outer, inner = hair_out * best, hair_in * best
+    starts, certain = keys.searchsorted(outer).tolist(), keys.searchsorted(inner).tolist()
+    if starts != certain:  # a level this close to a bound needs exact arithmetic, and hardly any is
+        for i, (start, end) in enumerate(zip(starts, certain, strict=True)):
+            outside = (at for at in range(start, end) if _distance(float(keys[at]), best, bands[i], sign) > 0)
+            starts[i] = max(outside, default=start - 1) + 1
+    complete, possible = (outer > edge).tolist(), (inner >= edge).tolist()
+    if complete != possible:
+        complete = [
+            sure or (may and _distance(edge, best, band, sign) >= 0)
+            for sure, may, band in zip(complete, possible, bands, strict=True)
+        ]
+    volumes, values = _sums(keys, quantities, starts)
+    return volumes, values if sign > 0 else [-value for value in values], complete
+
+
+def _sums(keys: Floats, quantities: Floats, starts: list[int]) -> tuple[list[float], list[float]]:
+    """Sums of quantities and of keys times quantities from each start to the end; starts descend."""
+    far = starts[-1]
+    inside = quantities[far:]
+    at = [start - far for start in reversed(starts)]
+    volumes = np.add.reduceat(inside, at).tolist()
+    values = np.add.reduceat(keys[far:] * inside, at).tolist()
+    if len(set(at)) < len(at):  # reduceat gives an empty segment its neighbour's first value
+        for i in range(len(at) - 1):
+            if at[i] == at[i + 1]:
+                volumes[i] = values[i] = 0.0
+    return list(accumulate(reversed(volumes))), list(accumulate(reversed(values)))
+
+
+@lru_cache(maxsize=64)
+def _bounds(bands: tuple[Decimal, ...], sign: int) -> tuple[Floats, Floats]:
+    """What the best key is multiplied with to get each band's bound, a hair outside and a hair inside of it."""
+    exact = np.array([1 - sign * float(band) / 100 for band in bands])
+    return exact - sign * _SLACK, exact + sign * _SLACK
+
+
+def _distance(key: float, best: float, band: Decimal, sign: int) -> Decimal:
+    """Distance of a key beyond the band's bound, exactly: above 0 it is outside, at 0 it stands on the bound.
 
     repr() of a float64 gives back the exchange's own decimal up to 15 digits."""
     with localcontext(prec=60):
-        return (Decimal(repr(price)) * 100 - Decimal(repr(best)) * (100 + direction * band)) * direction
-
-
-def _sums(side: Side, counts: NDArray[np.intp]) -> tuple[list[float], list[float]]:
-    """Volume and value of the first `counts[i]` levels; counts ascend and are at least 1."""
-    end = int(counts[-1])
-    starts = np.concatenate(([0], counts[:-1]))
-    filled = starts < counts  # reduceat would give an empty segment its neighbour's first value
-    sums = []
-    for values in (side.quantities[:end], side.prices[:end] * side.quantities[:end]):
-        segments = np.zeros(counts.size)
-        segments[filled] = np.add.reduceat(values, starts[filled])
-        sums.append(np.cumsum(segments).tolist())
-    return sums[0], sums[1]
+        return Decimal(repr(best)) * (100 - sign * band) - Decimal(repr(key)) * 100
 
 
 def reach_percent(side: Side) -> float | None:

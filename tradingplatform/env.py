@@ -255,7 +255,7 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         trading_address=read("TRADING_ADDRESS", "", _address),
         trading_abi=read("TRADING_ABI", "", str),
         router_address=read("ROUTER_ADDRESS", "", _address),
-        confirmations=read("CONFIRMATIONS", "12", _integer(0, 10_000)),
+        confirmations=read("CONFIRMATIONS", "1" if simulated else "12", _integer(0, 10_000)),
         start_block=read("START_BLOCK", "0", _integer(0, 10**12)),
         email_url=read("EMAIL_URL", "", _url("smtp://", "smtp+tls://", "smtp+ssl://")),
         email_from=read("EMAIL_FROM", "trading-platform@localhost", str),

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.chains import anvil
 from tradingplatform import aftermath, embedded, env
 from tradingplatform.processes import (
     APPLICATION,
@@ -48,6 +49,7 @@ class Plan:
     configuration: env.Environment
     home: Path
     simulator_port: int | None
+    chain_port: int | None  # of a chain of our own
     decided: dict[str, str]
     administrator: tuple[str, str]
     marks: dict[str, str]
@@ -71,8 +73,16 @@ def decide(mode: str, configuration: env.Environment, given: dict[str, str], pas
         for market in ("SPOT", "FUTURES"):
             if simulator_port is not None:
                 decided[f"BINANCE_{market}_{variable}"] = f"{scheme}://127.0.0.1:{simulator_port}"
+    own_chain = mode == "demo" and not configuration.web3_providers and anvil.anvil() is not None
+    chain_port = free_port() if own_chain else None
+    if chain_port is not None:
+        decided["WEB3_PROVIDERS"] = f"http://127.0.0.1:{chain_port}"
+        decided |= {"TRADING_ADDRESS": anvil.ORDERS, "ROUTER_ADDRESS": anvil.ROUTER}
+    elif configuration.web3_providers and not configuration.trading_address:
+        raise env.ConfigurationError("TRADING_ADDRESS has to say what WEB3_PROVIDERS are asked about; it is not set")
     marks = {MARK: str(configuration.data_dir), RUN: secrets.token_hex(8)}
-    return Plan(configuration, home, simulator_port, decided, (given.get("ADMIN_USER", "admin"), password), marks)
+    administrator = (given.get("ADMIN_USER", "admin"), password)
+    return Plan(configuration, home, simulator_port, chain_port, decided, administrator, marks)
 
 
 def programs(plan: Plan) -> list[Program]:
@@ -87,6 +97,7 @@ def programs(plan: Plan) -> list[Program]:
     return [
         *servers(plan),
         *simulator(plan, shared),
+        *chain(plan, shared),
         Program("migrate", _python("manage.py", "migrate", "--noinput", "-v", "0"), APPLICATION, shared, once=True),
         Program("prepare", _python("manage.py", "prepare"), APPLICATION, prepare, once=True),
         Program(
@@ -110,6 +121,7 @@ def programs(plan: Plan) -> list[Program]:
             APPLICATION,
             shared | {"PLATFORM_PROCESS": "beat"},
         ),
+        *scanner(plan, shared),
         *past(plan, shared),
     ]
 
@@ -146,6 +158,31 @@ def simulator(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
     if port is not None:
         argv = _python("-m", "simulator", "--host", "127.0.0.1", "--port", str(port))
         yield Program("simulator", argv, EXCHANGE, environ, ready=lambda: listens("127.0.0.1", port))
+
+
+def chain(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
+    """A chain of our own, and the crowd that trades on it."""
+    port, program = plan.chain_port, anvil.anvil()
+    if port is None or program is None:
+        return
+    state = plan.home / "chain.json"
+    yield Program(
+        "chain",
+        anvil.command(program, port, state),
+        EXCHANGE,
+        environ,
+        prepare=lambda: anvil.make_ready(state),
+        ready=lambda: listens("127.0.0.1", port),
+    )
+    where = (plan.decided["WEB3_PROVIDERS"], plan.decided["BINANCE_SPOT_REST_URL"])
+    yield Program("crowd", _python("-m", "collector.chains.crowd", *where), APPLICATION, environ)
+
+
+def scanner(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
+    """Reads orders from the chain, where one is configured."""
+    if plan.chain_port is not None or plan.configuration.web3_providers:
+        own = environ | {"PLATFORM_PROCESS": "scanner"}
+        yield Program("scanner", _python("manage.py", "run_scanner"), APPLICATION, own)
 
 
 def past(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:

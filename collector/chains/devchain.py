@@ -3,12 +3,9 @@
 Standard library and the RPC client only. Its accounts are anvil's well-known ones: they are worth nothing anywhere."""
 
 import json
-import platform
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -16,19 +13,15 @@ from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from collector.chains.anvil import CHAIN_ID, ORDERS, ROOT, ROUTER
 from collector.chains.evm import ChainError, Node, Refused
 from dex.chain import ZERO_ADDRESS
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CONTRACTS = ROOT / "dex" / "contracts"
-CHAIN_ID = 31337
 GAS = hex(3_000_000)
 DEPLOYMENT_GAS = hex(5_000_000)
 ENDLESS = 2**256 - 1
 MINED_WITHIN = 10.0  # seconds
-# What anvil's first account deploys first, in this order, always has these addresses.
-ROUTER = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
-ORDERS = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +48,6 @@ class Contracts:
     router: str
     orders: str
     tokens: Mapping[str, str]
-
-
-def anvil() -> Path | None:
-    """The program of this machine's kind, as npm installed it; None where there is none."""
-    system = {"linux": "linux", "darwin": "darwin"}.get(sys.platform, "")
-    machine = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")
-    path = ROOT / "node_modules" / "@foundry-rs" / f"anvil-{system}-{machine}" / "bin" / "anvil"
-    return path if path.is_file() else None
-
-
-def command(program: Path, port: int, state: Path | None = None) -> tuple[str, ...]:
-    """The argv of a chain on loopback that makes a block for each transaction; `state` keeps it over restarts."""
-    kept = ("--state", str(state), "--state-interval", "30") if state else ()
-    return (str(program), "--host", "127.0.0.1", "--port", str(port), "--quiet", *kept)
 
 
 class DevChain:

@@ -1,6 +1,5 @@
 """What tests of the DEX share: a chain with the contracts on it, scanners, and the state of the chain itself."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -8,12 +7,12 @@ import time
 import pytest
 from django.db import connection
 
-from collector.chains import devchain
+from collector.chains import anvil, devchain
 from collector.chains.evm import Node
 from collector.scanner import Configuration, Scanner
 from dex.models import Order, OrderEvent, ProcessedEvent, ScannedBlock, SystemState, Token
 
-ANVIL = devchain.anvil()
+ANVIL = anvil.anvil()
 CREATE = "createOrder(address,address,uint256,uint256,uint8)"
 EXECUTE, CANCEL = "executeOrder(uint256)", "cancelOrder(uint256)"
 E18 = 10**18
@@ -31,7 +30,7 @@ class RunningChain(devchain.DevChain):
     def __init__(self):
         port = free_port()
         self.process = subprocess.Popen(
-            devchain.command(ANVIL, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            anvil.command(ANVIL, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         super().__init__(f"http://127.0.0.1:{port}")
         self.wait(30)
@@ -82,7 +81,7 @@ class RunningChain(devchain.DevChain):
 
 @pytest.fixture(scope="session")
 def shared_chain():
-    if ANVIL is None or shutil.which(str(ANVIL)) is None:
+    if ANVIL is None:
         pytest.skip("no anvil in node_modules for this machine")
     chain = RunningChain()
     yield chain

@@ -1,7 +1,7 @@
 """A minute's collection: what is to be read, in parts, and the reading of one part from lease to last commit."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from collector.batches import Batch
 from collector.exchanges import EXCHANGES
 from collector.exchanges.base import Venue
 from collector.gathered import OPENING, Opening
+from collector.handover import TAKEOVER, left_to_feed
 from collector.lease import LIFETIME, Lease, State
 from collector.limits import PLANNED_SHARE
 from collector.memory import remembered
@@ -33,6 +34,7 @@ MINUTE = timedelta(minutes=1)
 MARGIN = timedelta(seconds=2)  # before a minute's end nothing new is asked
 PARTS = 4  # of a market, for the workers to share
 SMALLEST_PART = 5
+STANDBY = 99  # the part of a market whose minutes the feed is to take: what it has not taken in time is read, too
 MISSING_MARKET_EVERY = 5  # minutes
 
 
@@ -78,7 +80,7 @@ def collect_minute(now: datetime, send: Callable[[Part], None]) -> list[Part]:
     for chosen in map(venue, EXCHANGES):
         for market in chosen.markets:
             names, left_out = plan_market(chosen, market)
-            parts.extend(_parts(chosen.name, market, names, minute))
+            parts.extend(_parts(chosen.name, market, names, minute, left_to_feed(market)))
             expected += len(names) + len(left_out)
             unplanned += len(left_out)
     if expected:
@@ -142,9 +144,13 @@ def _collected(exchange: str, market: str) -> list[tuple[int, str, int | None]]:
     return remembered(f"symbols:{exchange}:{market}", list[tuple[int, str, int | None]], read)
 
 
-def _parts(exchange: str, market: str, names: Sequence[str], minute: datetime) -> list[Part]:
-    count = max(1, min(PARTS, -(-len(names) // SMALLEST_PART))) if names else 0
-    return [Part(exchange, market, tuple(names[index::count]), minute, index) for index in range(count)]
+def _parts(exchange: str, market: str, names: Sequence[str], minute: datetime, live: Collection[str]) -> list[Part]:
+    """What is to be read now, and what only if the feed does not take it from its `live` books."""
+    now = [name for name in names if name not in live]
+    count = max(1, min(PARTS, -(-len(now) // SMALLEST_PART))) if now else 0
+    parts = [Part(exchange, market, tuple(now[index::count]), minute, index) for index in range(count)]
+    later = tuple(name for name in names if name in live)
+    return [*parts, Part(exchange, market, later, minute, STANDBY)] if later else parts
 
 
 def _open_minute(minute: datetime, now: datetime, expected: int, unplanned: int) -> None:
@@ -162,6 +168,8 @@ def collect_part(part: Part) -> PartResult:
     now = datetime.now(UTC)
     if now >= deadline or not is_running():
         return PartResult()
+    if part.index == STANDBY and now < part.minute + TAKEOVER:
+        return PartResult(resume_at=part.minute + TAKEOVER, rest=part)
     lease = Lease(f"{part.exchange}:{part.market}:{part.minute:%Y%m%dT%H%M}:{part.index}")
     state = lease.take()
     if state is State.DONE:

@@ -124,7 +124,11 @@ def _counted(minute: datetime, tally: Tally | None) -> MinuteState | None:
     """The state of a minute of which something is stored, or nothing was to be; None for others."""
     if tally is None or (tally.expected and not tally.stored):
         return None
-    word = "idle" if not tally.expected else "whole" if tally.stored >= tally.expected else "partial"
+    if not tally.expected and tally.stored:  # from live books, while nobody was there to plan the minute
+        return MinuteState(minute, "partial", tally.stored, tally.stored, ("overrun",))
+    if not tally.expected:
+        return MinuteState(minute, "idle", causes=_words(tally))
+    word = "whole" if tally.stored >= tally.expected else "partial"
     return MinuteState(minute, word, tally.expected, tally.stored, _words(tally))
 
 

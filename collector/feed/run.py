@@ -15,11 +15,12 @@ from collector.exchanges import STREAMS
 from collector.feed.books import BookRules, Books
 from collector.feed.engine import Engine
 from collector.feed.keeping import Keeping
-from collector.feed.minutes import announce, is_ready
+from collector.feed.minutes import is_ready
 from collector.feed.publisher import Publisher
 from collector.feed.report import Reporter
 from collector.feed.snapshots import SnapshotDesk
 from collector.feed.wanted import Shard, symbols_to_follow
+from collector.handover import announce
 from collector.limits import WeightBudget, budget
 from collector.venues import venue
 from markets.storage import DATABASE_AWAY

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.collector.feeding import MARKETS, Listener
+from tests.collector.feeding import NAMES as LIVE_NAMES
 from tests.collector.simulated import NAMES, Simulator
 
 
@@ -44,3 +46,26 @@ def registry(exchange, db):
     sync_registry()
     exchange.control("DELETE", "/counters")
     return exchange
+
+
+@pytest.fixture
+def live(simulator, settings, forgetful, empty_redis, transactional_db):
+    """The simulated exchange over both of its ways; LIVE_NAMES are collected and live on both markets."""
+    from collector.services import sync_registry
+
+    simulator.reset()
+    simulator.control("DELETE", "/streams")
+    socket = simulator.url.replace("http", "ws")
+    settings.VENUE_URLS = {"binance": {market: {"rest": simulator.url, "ws": socket} for market in MARKETS}}
+    settings.SYMBOLS, settings.LIVE_SYMBOLS = ",".join(LIVE_NAMES), ",".join(LIVE_NAMES)
+    sync_registry()
+    yield simulator
+    simulator.reset()
+    simulator.control("DELETE", "/streams")
+
+
+@pytest.fixture
+def listener(live):
+    listening = Listener()
+    yield listening
+    listening.stop()

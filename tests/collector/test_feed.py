@@ -7,9 +7,6 @@ from collector.models import StreamEvent
 from markets.models import Symbol
 from tests.collector.feeding import (
     KEYS,
-    MARKETS,
-    NAMES,
-    Listener,
     running,
     skipped,
     until,
@@ -18,29 +15,6 @@ from tests.collector.feeding import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def live(simulator, settings, forgetful, empty_redis, transactional_db):
-    """The simulated exchange over both of its ways; NAMES are collected and live on both markets."""
-    from collector.services import sync_registry
-
-    simulator.reset()
-    simulator.control("DELETE", "/streams")
-    socket = simulator.url.replace("http", "ws")
-    settings.VENUE_URLS = {"binance": {market: {"rest": simulator.url, "ws": socket} for market in MARKETS}}
-    settings.SYMBOLS, settings.LIVE_SYMBOLS = ",".join(NAMES), ",".join(NAMES)
-    sync_registry()
-    yield simulator
-    simulator.reset()
-    simulator.control("DELETE", "/streams")
-
-
-@pytest.fixture
-def listener(live):
-    listening = Listener()
-    yield listening
-    listening.stop()
 
 
 def all_synced(listener, count):

@@ -45,6 +45,19 @@ class SeriesKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KlineAnswer:
+    """What the exchange answered about the minutes from `start` to `end` (whole minutes, `end` not included) of one
+    series: those of them that it has. All of them were over when it was asked. `whole` is false when some rows could
+    not be read: what is missing is then nobody's hole."""
+
+    key: SeriesKey
+    start: datetime
+    end: datetime
+    klines: Sequence[Kline]
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Candle:
     """One candle of any timeframe. Prices and quote sums are in the quote asset, volumes in the base asset.
 

@@ -254,8 +254,11 @@ def _candle(row: tuple[Any, ...]) -> Candle:
 
 def states(keys: Sequence[SeriesKey] | None = None) -> list[SeriesState]:
     """How far series are collected: those of `keys` that have begun, or all. One query."""
-    rows = list(SeriesState.objects.all())
-    return rows if keys is None else [row for row in rows if row.key in set(keys)]
+    if keys is None:
+        return list(SeriesState.objects.all())
+    wanted = set(keys)
+    rows = SeriesState.objects.filter(symbol__in={key.symbol for key in wanted})
+    return [row for row in rows if row.key in wanted]
 
 
 def progress(row: SeriesState, now: datetime) -> Progress:
@@ -277,7 +280,7 @@ def gaps(key: SeriesKey, start: datetime, end: datetime) -> list[Gap]:
         return [Gap(*row) for row in cursor.fetchall()]
 
 
-def incomplete_days(key: SeriesKey, start: datetime, end: datetime, now: datetime) -> list[datetime]:
+def incomplete_days(key: SeriesKey, start: datetime, end: datetime) -> list[datetime]:
     """The days (their beginnings) between two moments in which minutes are missing that the exchange was not found to
     lack, oldest first. Two queries."""
     day = SPELLINGS["1D"]

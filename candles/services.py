@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from redis import RedisError
 
-from candles import broadcast, cache, store
-from candles.candle import Kline, SeriesKey, flaw, milliseconds_of, moment_of
+from candles import broadcast, cache, rollups, store
+from candles.candle import Kline, KlineAnswer, SeriesKey, flaw, milliseconds_of, moment_of
 from candles.holes import missing, replaced
 from candles.models import Hole, RangeRequest, SeriesState
 from candles.rollups import refresh, roll_up
@@ -22,6 +22,7 @@ __all__ = [
     "KlineAnswer",
     "Stored",
     "begin",
+    "catch_up",
     "live_candles",
     "note_available",
     "note_errors",
@@ -36,17 +37,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 REALTIME_WITHIN = 3 * MINUTE  # a series whose newest minute is older than this has fallen behind
-
-
-@dataclass(frozen=True, slots=True)
-class KlineAnswer:
-    """What the exchange answered about the minutes from `start` to `end` (whole minutes, `end` not included) of one
-    series: those of them that it has. All of them were over when it was asked."""
-
-    key: SeriesKey
-    start: datetime
-    end: datetime
-    klines: Sequence[Kline]
 
 
 @dataclass(slots=True)
@@ -79,9 +69,9 @@ def begin(keys: Sequence[SeriesKey], wanted_from: datetime) -> list[SeriesState]
     return [known[key] for key in keys]
 
 
-def note_available(key: SeriesKey, available_from: datetime) -> None:
-    """Notes the first minute of the wanted history that the exchange has."""
-    _rows(key).update(available_from=available_from)
+def note_available(key: SeriesKey, wanted_from: datetime, first: int) -> None:
+    """Notes the first minute (epoch milliseconds) of the history from `wanted_from` on that the exchange has."""
+    _rows(key).filter(wanted_from=wanted_from).update(available_from=max(wanted_from, moment_of(first)))
 
 
 def note_errors(errors: Sequence[tuple[SeriesKey, str]], now: datetime) -> None:
@@ -101,6 +91,12 @@ def note_realtime(keys: Sequence[SeriesKey], now: datetime) -> None:
     SeriesState.objects.bulk_update(changed, ["is_realtime"])
 
 
+def catch_up(keys: Sequence[SeriesKey], now: datetime, seconds: float = 8.0) -> int:
+    """Brings the long timeframes of these series up to date, where that is each series' own matter; continuous
+    aggregates wait for their time. Readers never depend on it. Gives the number of hours."""
+    return 0 if not keys or rollups.is_continuous() else roll_up(now, seconds, keys)
+
+
 def store_answers(answers: Sequence[KlineAnswer], now: datetime | None = None, announce: bool = False) -> Stored:
     """Stores what the exchange answered, all or nothing: its minutes, what it lacks, and how far each series is known.
 
@@ -112,7 +108,8 @@ def store_answers(answers: Sequence[KlineAnswer], now: datetime | None = None, a
         states = _locked([answer.key for answer in answers])
         written = store.write([(answer.key, good) for answer, good in checked if good])
         for answer in answers:
-            _note_holes(answer, at)
+            if answer.whole:
+                _note_holes(answer, at)
             _cover(states[answer.key], answer.start, answer.end)
         _count(states, written, at)
     refused = sum(len(answer.klines) - len(good) for answer, good in checked)

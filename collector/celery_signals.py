@@ -21,12 +21,13 @@ PR_SET_PDEATHSIG = 1
 def on_worker_ready(**_: Any) -> None:
     """The first collection starts at once, and a minute that a killed worker left is finished."""
     from collector import watch
-    from collector.tasks import collect_minute
+    from collector.tasks import collect_candles, collect_minute
 
     beat("worker")
     watch.begin()
     try:
         collect_minute.apply_async(expires=50)
+        collect_candles.apply_async(countdown=5, expires=55)
     except OperationalError as error:  # Beat starts the next minute
         logger.warning("the first collection waits for the next minute: %s", error)
 

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerAway
 
-from collector import alerting, services
+from collector import alerting, candle_tasks, services
 from collector.cycle import MINUTE, Part, PartResult
 from depth.services import minute_of
 
@@ -71,6 +71,21 @@ def read_here(part: Part, at: datetime | None = None) -> None:
             time.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
         result = services.collect_part(rest)
         rest, at = result.rest, result.resume_at
+
+
+@shared_task(name="collector.collect_candles", time_limit=55)
+def collect_candles() -> None:
+    candle_tasks.collect_newest()
+
+
+@shared_task(name="collector.backfill_candles", time_limit=110)
+def backfill_candles() -> None:
+    candle_tasks.collect_history()
+
+
+@shared_task(name="collector.repair_candles", time_limit=110)
+def repair_candles() -> None:
+    candle_tasks.repair()
 
 
 @shared_task(name="collector.record_metrics", time_limit=50)

@@ -52,6 +52,7 @@ class Environment:
     quote_assets: tuple[str, ...]
     depth_bands: tuple[Decimal, ...]
     start_date: datetime
+    candle_markets: tuple[str, ...]
     realtime_interval: float
     spot_streams: tuple[str, ...]
     futures_streams: tuple[str, ...]
@@ -101,6 +102,13 @@ def _upper_list(text: str) -> tuple[str, ...]:
     parts = _list(text.upper())
     if not parts:
         raise ValueError("must name at least one")
+    return parts
+
+
+def _markets(text: str) -> tuple[str, ...]:
+    parts = tuple(dict.fromkeys(_upper_list(text)))
+    if not set(parts) <= {"SPOT", "FUTURES"}:
+        raise ValueError("must be SPOT, FUTURES or both with a comma between")
     return parts
 
 
@@ -248,6 +256,7 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         quote_assets=read("QUOTE_ASSETS", "USDT", _upper_list),
         depth_bands=read("DEPTH_BANDS", DEFAULT_BANDS, _bands),
         start_date=read("START_DATE", start.date().isoformat(), _date),
+        candle_markets=read("CANDLE_MARKETS", "SPOT", _markets),
         realtime_interval=read("REALTIME_INTERVAL", "0.5", _seconds),
         spot_streams=read("SPOT_STREAMS", "depth,kline,aggTrade", _list),
         futures_streams=read("FUTURES_STREAMS", "depth,kline,aggTrade,markPrice,forceOrder", _list),

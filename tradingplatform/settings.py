@@ -115,6 +115,8 @@ CHANNEL_LAYERS = {
 DEPTH_BANDS = ENV.depth_bands
 QUOTE_ASSETS = ENV.quote_assets
 SYMBOLS = ENV.symbols
+START_DATE = ENV.start_date
+CANDLE_MARKETS = ENV.candle_markets
 LIVE_SYMBOLS = ENV.live_symbols
 LIVE_ON_DEMAND = ENV.live_on_demand
 LIVE_RATE = ENV.live_rate
@@ -186,6 +188,23 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(),
         "options": {"countdown": 25, "expires": 55},
     },
+    # The minute that has just ended, a moment after its end; then history, requests and gaps with what budget is left.
+    "collect-candles": {
+        "task": "collector.collect_candles",
+        "schedule": crontab(),
+        "options": {"countdown": 3, "expires": 50},
+    },
+    "backfill-candles": {
+        "task": "collector.backfill_candles",
+        "schedule": crontab(),
+        "options": {"countdown": 8, "expires": 55},
+    },
+    "repair-candles": {
+        "task": "collector.repair_candles",
+        "schedule": crontab(minute="23"),
+        "options": {"expires": 1800},
+    },
+    "roll-up-candles": {"task": "candles.roll_up", "schedule": crontab(minute="2-59/5"), "options": {"expires": 280}},
     "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data_dir / "celerybeat-schedule")

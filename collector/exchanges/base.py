@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from candles.candle import Kline
 from markets.listings import SymbolListing
 
 T = TypeVar("T")
@@ -29,6 +30,14 @@ class Listings:
 
     symbols: list[SymbolListing]
     weight_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Klines:
+    """One-minute candles, oldest first, and how many rows of the answer could not be read."""
+
+    rows: list[Kline]
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +105,19 @@ class Venue(Protocol):
     listings_weight: Mapping[str, int]
     volumes_weight: Mapping[str, int]
     clock_weight: Mapping[str, int]
+    most_klines: Mapping[str, int]  # that one request is worth asking for
 
     def book_weight(self, market: str, limit: int) -> int:
         """The weight of one order book of `limit` levels a side."""
 
     def fetch_book(self, market: str, name: str, limit: int, timeout: float) -> Answer[RawBook]: ...
+
+    def klines_weight(self, market: str, limit: int) -> int:
+        """The weight of asking for `limit` candles."""
+
+    def fetch_klines(self, market: str, name: str, start: int, end: int, limit: int, timeout: float) -> Answer[Klines]:
+        """The first `limit` one-minute candles that open from `start` to `end` (epoch milliseconds, both included),
+        the open one among them."""
 
     def fetch_listings(self, market: str, timeout: float) -> Answer[Listings]: ...
 

@@ -1,5 +1,6 @@
 """Binance's bytes into the platform's words (pure): order books, listings, volumes, and what an error answer means."""
 
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -8,10 +9,12 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from candles.candle import Kline
 from collector.exchanges.base import (
     Banned,
     Blocked,
     Halted,
+    Klines,
     Listings,
     RateLimited,
     RawBook,
@@ -36,7 +39,12 @@ _exchange_info = msgspec.json.Decoder(ExchangeInfo)
 _symbol = msgspec.json.Decoder(SymbolInfo)
 _tickers = msgspec.json.Decoder(list[Ticker])
 _time = msgspec.json.Decoder(ServerTime)
+_klines = msgspec.json.Decoder(list[Kline])
+_kline = msgspec.json.Decoder(Kline)
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _error = msgspec.json.Decoder(ErrorBody)
+
+logger = logging.getLogger(__name__)
 
 BAN_END = re.compile(r"banned until (\d{13})")
 LONGEST_BAN = timedelta(days=3)
@@ -114,6 +122,29 @@ def volumes(body: bytes) -> dict[str, float]:
         if math.isfinite(volume) and volume >= 0:
             found[ticker.symbol] = volume
     return found
+
+
+def klines(body: bytes) -> Klines:
+    """One-minute candles in the order of the body; a row that is none is left out, for the others' sake, and logged.
+    Raises Unavailable for another body."""
+    try:
+        return Klines(_klines.decode(body))
+    except msgspec.DecodeError:
+        pass
+    try:
+        rows = _rows.decode(body)
+    except msgspec.DecodeError as error:
+        raise Unavailable(f"the body is no list of candles: {error}") from error
+    read = [row for row in map(_kline_of, rows) if row is not None]
+    return Klines(read, len(rows) - len(read))
+
+
+def _kline_of(raw: msgspec.Raw) -> Kline | None:
+    try:
+        return _kline.decode(raw)
+    except msgspec.DecodeError as error:
+        logger.error("a candle is refused: %s in %s", error, bytes(raw)[:300].decode("utf-8", "replace"))
+        return None
 
 
 def server_time(body: bytes) -> int:

@@ -9,7 +9,7 @@ import requests
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
-from collector.exchanges.base import Answer, DepthTier, Listings, RawBook, Unavailable
+from collector.exchanges.base import Answer, DepthTier, Klines, Listings, RawBook, Unavailable
 from collector.exchanges.binance import parse, urls
 
 CONNECT_TIMEOUT = 3.0
@@ -28,6 +28,7 @@ class BinanceRest:
     listings_weight: Mapping[str, int] = urls.LISTINGS_WEIGHT
     volumes_weight: Mapping[str, int] = urls.VOLUMES_WEIGHT
     clock_weight: Mapping[str, int] = urls.CLOCK_WEIGHT
+    most_klines: Mapping[str, int] = urls.MOST_KLINES
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
         self._addresses = dict(addresses)
@@ -39,6 +40,14 @@ class BinanceRest:
     def fetch_book(self, market: str, name: str, limit: int, timeout: float) -> Answer[RawBook]:
         body, used, at = self._get(market, "depth", {"symbol": name, "limit": str(limit)}, timeout)
         return Answer(parse.book(body, at), used)
+
+    def klines_weight(self, market: str, limit: int) -> int:
+        return urls.klines_weight(market, limit)
+
+    def fetch_klines(self, market: str, name: str, start: int, end: int, limit: int, timeout: float) -> Answer[Klines]:
+        asked = {"symbol": name, "interval": "1m", "startTime": str(start), "endTime": str(end), "limit": str(limit)}
+        body, used, _ = self._get(market, "klines", asked, timeout)
+        return Answer(parse.klines(body), used)
 
     def fetch_listings(self, market: str, timeout: float) -> Answer[Listings]:
         body, used, _ = self._get(market, "exchangeInfo", {}, timeout)

@@ -10,12 +10,14 @@ MARKETS = (SPOT, FUTURES)
 PATHS = {
     SPOT: {
         "depth": "/api/v3/depth",
+        "klines": "/api/v3/klines",
         "exchangeInfo": "/api/v3/exchangeInfo",
         "ticker": "/api/v3/ticker/24hr",
         "time": "/api/v3/time",
     },
     FUTURES: {
         "depth": "/fapi/v1/depth",
+        "klines": "/fapi/v1/klines",
         "exchangeInfo": "/fapi/v1/exchangeInfo",
         "ticker": "/fapi/v1/ticker/24hr",
         "time": "/fapi/v1/time",
@@ -30,6 +32,7 @@ TIERS = {
 DEFAULT_WEIGHT = {SPOT: 6000, FUTURES: 2400}
 LISTINGS_WEIGHT = {SPOT: 20, FUTURES: 1}
 VOLUMES_WEIGHT = {SPOT: 80, FUTURES: 40}
+MOST_KLINES = {SPOT: 1000, FUTURES: 1000}  # futures would give 1500, for twice the weight of 1000
 CLOCK_WEIGHT = {SPOT: 2, FUTURES: 2}  # it is read twice
 
 
@@ -40,3 +43,10 @@ def book_weight(market: str, limit: int) -> int:
     if position == len(tiers):
         raise ValueError(f"{market} offers at most {tiers[-1].limit} levels, not {limit}")
     return tiers[position].weight
+
+
+def klines_weight(market: str, limit: int) -> int:
+    """The weight of one request for `limit` candles."""
+    if market == SPOT:
+        return 2
+    return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10

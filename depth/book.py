@@ -94,10 +94,12 @@ class _Ladder:
 
     def apply(self, levels: Iterable[Level]) -> None:
         keys, quantities, sign = self.keys, self.quantities, self.sign
-        end = len(keys)
+        end, at, last = len(keys), 0, -inf
         for price, quantity in levels:
             key = price * sign
-            at = bisect_left(keys, key)
+            # Exchanges send levels sorted, one way or the other: the one before halves what is to be searched.
+            at = bisect_left(keys, key, at) if key >= last else bisect_left(keys, key, 0, at)
+            last = key
             if at < end and keys[at] == key:
                 if quantity:
                     quantities[at] = quantity

@@ -120,15 +120,16 @@ def side_sums(keys: Floats, quantities: Floats, edge: float, sign: int, bands: S
 
     `keys` are prices times `sign` (bids 1, asks -1), ascending, so that the best stands last; `edge` is the key down to
     which every level is known, -inf when the side is known whole. There must be a level."""
-    best = float(keys[-1])
-    hair_out, hair_in = _bounds(tuple(bands), sign)
-    outer, inner = hair_out * best, hair_in * best
-    starts, certain = keys.searchsorted(outer).tolist(), keys.searchsorted(inner).tolist()
+    best, count = float(keys[-1]), len(bands)
+    bounds = _factors(tuple(bands), sign) * best
+    found = keys.searchsorted(bounds).tolist()
+    starts, certain = found[:count], found[count:]
     if starts != certain:  # a level this close to a bound needs exact arithmetic, and hardly any is
         for i, (start, end) in enumerate(zip(starts, certain, strict=True)):
             outside = (at for at in range(start, end) if _distance(float(keys[at]), best, bands[i], sign) > 0)
             starts[i] = max(outside, default=start - 1) + 1
-    complete, possible = (outer > edge).tolist(), (inner >= edge).tolist()
+    within = (bounds > edge).tolist()
+    complete, possible = within[:count], within[count:]
     if complete != possible:
         complete = [
             sure or (may and _distance(edge, best, band, sign) >= 0)
@@ -142,21 +143,21 @@ def _sums(keys: Floats, quantities: Floats, starts: list[int]) -> tuple[list[flo
     """Sums of quantities and of keys times quantities from each start to the end; starts descend."""
     far = starts[-1]
     inside = quantities[far:]
-    at = [start - far for start in reversed(starts)]
+    at = np.array(starts[::-1]) - far
     volumes = np.add.reduceat(inside, at).tolist()
     values = np.add.reduceat(keys[far:] * inside, at).tolist()
-    if len(set(at)) < len(at):  # reduceat gives an empty segment its neighbour's first value
-        for i in range(len(at) - 1):
+    if len(set(starts)) < len(starts):  # reduceat gives an empty segment its neighbour's first value
+        for i in range(len(starts) - 1):
             if at[i] == at[i + 1]:
                 volumes[i] = values[i] = 0.0
     return list(accumulate(reversed(volumes))), list(accumulate(reversed(values)))
 
 
 @lru_cache(maxsize=64)
-def _bounds(bands: tuple[Decimal, ...], sign: int) -> tuple[Floats, Floats]:
-    """What the best key is multiplied with to get each band's bound, a hair outside and a hair inside of it."""
+def _factors(bands: tuple[Decimal, ...], sign: int) -> Floats:
+    """What the best key is multiplied with for each band's bound: first all a hair outside, then all a hair inside."""
     exact = np.array([1 - sign * float(band) / 100 for band in bands])
-    return exact - sign * _SLACK, exact + sign * _SLACK
+    return np.concatenate((exact - sign * _SLACK, exact + sign * _SLACK))
 
 
 def _distance(key: float, best: float, band: Decimal, sign: int) -> Decimal:

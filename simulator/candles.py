@@ -1,17 +1,18 @@
 """Beside the books on the simulated data's way: minutes in, candles of every interval and rolling days out. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
-from math import ceil
 
 import numpy as np
 
+from simulator.counts import MINUTE, aggregates_before, trades_before
 from simulator.hashing import Ints
 from simulator.listings import DAY, Listing
-from simulator.prices import MINUTE, STEP, STEPS, Minutes, elapsed, minute, minutes, path
+from simulator.prices import STEP, STEPS, Minutes, minutes, quote_value
+from simulator.trades import minute_sums, minute_trades
 
 _UNIT = {"s": 1000, "m": MINUTE, "h": 60 * MINUTE, "d": DAY, "w": 7 * DAY}
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
@@ -105,27 +106,33 @@ def _from_days(listing: Listing, seed: int, open_time: int, close_time: int) -> 
 
 def minute_until(listing: Listing, seed: int, number: int, steps: int) -> Candle:
     """The first `steps` steps (1..600) of a minute: what is known of it while it is open."""
-    whole = _from_minutes(listing, seed, "1m", number, 1)[0]
-    return whole if steps >= STEPS else _slice(listing, seed, whole, 0, steps)
+    if steps >= STEPS:
+        return _from_minutes(listing, seed, "1m", number, 1)[0]
+    return replace(_part(listing, seed, number, 0, steps), close_time=(number + 1) * MINUTE - 1)
 
 
-def _slice(listing: Listing, seed: int, whole: Candle, begin: int, end: int) -> Candle:
-    """The steps from `begin` to before `end` of a minute."""
-    at = minute(listing, seed, whole.open_time // MINUTE)
-    prices = path(at, np.arange(begin, end))
-    before, after = elapsed(at.bits, np.array([begin, end])).tolist()
-    # Rounded up: a minute that has just opened has traded already.
-    sums = [ceil(getattr(whole, name) * after) - ceil(getattr(whole, name) * before) for name in _SUMS]
-    ends = (int(prices[0]), int(prices.max()), int(prices.min()), int(prices[-1]))
-    return Candle(whole.open_time + begin * STEP, whole.open_time + end * STEP - 1, *ends, *sums)
+def _part(listing: Listing, seed: int, number: int, begin: int, end: int) -> Candle:
+    """The steps from `begin` to before `end` of a minute; without trades nothing but the last price."""
+    sums, trades = minute_sums(listing, seed, number), minute_trades(listing, seed, number)
+    first, last = np.searchsorted(trades.steps - number * STEPS, (begin, end))
+    ticks = trades.ticks[first:last] if last > first else trades.ticks[first - 1 : first]
+
+    def between(until: Ints) -> int:
+        return int(until[end] - until[begin])
+
+    return Candle(
+        number * MINUTE + begin * STEP, number * MINUTE + end * STEP - 1,
+        int(ticks[0]), int(ticks.max()), int(ticks.min()), int(ticks[-1]),
+        between(sums.volume), between(quote_value(listing, sums.value)), between(sums.trades),
+        between(sums.taker_volume), between(quote_value(listing, sums.taker_value)),
+    )  # fmt: skip
 
 
 def _seconds(listing: Listing, seed: int, first: int, count: int) -> list[Candle]:
     candles = []
     for number in range(first // 60, (first + count - 1) // 60 + 1):
-        whole = _from_minutes(listing, seed, "1m", number, 1)[0]
         seconds = range(max(first, number * 60), min(first + count, number * 60 + 60))
-        candles += [_slice(listing, seed, whole, one % 60 * 10, one % 60 * 10 + 10) for one in seconds]
+        candles += [_part(listing, seed, number, one % 60 * 10, one % 60 * 10 + 10) for one in seconds]
     return candles
 
 
@@ -146,8 +153,7 @@ def _open(listing: Listing, seed: int, interval: str, number: int, now: int) -> 
     begin, end = opens_at(interval, number), opens_at(interval, number + 1)
     last, steps = now // MINUTE, now % MINUTE // STEP + 1
     if interval == "1s":
-        whole = _from_minutes(listing, seed, "1m", last, 1)[0]
-        part = _slice(listing, seed, whole, begin % MINUTE // STEP, steps)
+        part = _part(listing, seed, last, begin % MINUTE // STEP, steps)
         return merged(begin, end - 1, [part])
     parts: list[Candle] = []
     middle = max(begin, now // DAY * DAY)
@@ -180,6 +186,20 @@ def candles(
     if opens_at(interval, last + 1) <= now:
         return _whole(listing, seed, interval, first, last - first + 1)
     return [*_whole(listing, seed, interval, first, last - first), _open(listing, seed, interval, last, now)]
+
+
+def trade_ids(listing: Listing, seed: int, open_time: int, until: int) -> tuple[int, int]:
+    """The first and the last trade's id from an opening time on until a moment (ms); -1 twice if there was none."""
+    first = _trades_until(listing, seed, open_time - 1)
+    last = _trades_until(listing, seed, until)
+    return (first, last - 1) if last > first else (-1, -1)
+
+
+def _trades_until(listing: Listing, seed: int, time: int) -> int:
+    """The id of the first trade that is not known yet at a moment (ms)."""
+    number, step = divmod(time // STEP, STEPS)
+    begin = int(trades_before(listing, aggregates_before(listing, seed, np.array([number])))[0])
+    return begin + int(minute_sums(listing, seed, number).trades[step + 1])
 
 
 @lru_cache(maxsize=1024)

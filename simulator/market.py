@@ -7,11 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulator import books, candles, prices
+from simulator import books, candles, prices, trades
 from simulator.books import Levels
 from simulator.candles import Candle
 from simulator.hashing import Floats
 from simulator.listings import DAY, Listing, Market, listings
+from simulator.trades import Trades
 
 FUNDING_PERIOD = 8 * 60 * prices.MINUTE
 
@@ -28,6 +29,19 @@ class Premium:
     index_price: float
     funding_rate: float
     next_funding_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateTrade:
+    """Trades of one taker at one price. `sell`: the taker sold (the buyer was the maker). Time in ms."""
+
+    id: int
+    time: int
+    price: float
+    quantity: float
+    sell: bool
+    first_id: int
+    last_id: int
 
 
 class SimulatedMarket:
@@ -75,6 +89,22 @@ class SimulatedMarket:
         """See simulator.candles.candles."""
         return candles.candles(listing, self.seed, interval, now, limit, start, end)
 
+    def trades_from(self, listing: Listing, first: int, count: int, now: int) -> list[Trades]:
+        """At most `count` aggregated trades from an id on that are known at `now`."""
+        return trades.trades_from(listing, self.seed, first, count, listing.trades_until(now) // prices.STEP)
+
+    def trade_id_at(self, listing: Listing, time: int) -> int:
+        """The id of the first aggregated trade that took place at a time or after it."""
+        number = time // prices.MINUTE
+        made = trades.minute_trades(listing, self.seed, number)
+        return made.first + int(np.searchsorted(made.times, time))
+
+    def next_trade_id(self, listing: Listing, now: int) -> int:
+        """The id of the first aggregated trade that is not known at `now`."""
+        step = listing.trades_until(now) // prices.STEP
+        made = trades.minute_trades(listing, self.seed, step // prices.STEPS)
+        return made.first + int(np.searchsorted(made.steps, step, side="right"))
+
     def rolling_day(self, listing: Listing, now: int) -> tuple[Candle, int]:
         """The last 24 hours as one candle and the last price before them (ticks)."""
         return candles.rolling_day(listing, self.seed, now)
@@ -102,6 +132,23 @@ def market_of(seed: int = 7, symbols: int = 125) -> SimulatedMarket:
     return SimulatedMarket(seed, symbols)
 
 
+def trades_between(symbol: str, market: Market, start_ms: int, end_ms: int, seed: int = 7) -> list[AggregateTrade]:
+    """The aggregated trades of `start_ms <= time < end_ms`, oldest first. Raises UnknownSymbol.
+
+    They are those that streams and REST of the same seed tell; each minute's add up to its candle."""
+    source = market_of(seed)
+    listing = source.listing(symbol, market)
+    first, last = (source.trade_id_at(listing, max(time, listing.onboard)) for time in (start_ms, end_ms))
+    found = []
+    for part in source.trades_from(listing, first, last - first, end_ms + prices.MINUTE):
+        prices_of = part.ticks * listing.tick_units / 10**listing.price_decimals
+        columns = (part.times, prices_of, part.lots / 10**listing.lot_decimals, part.sells, part.numbers[:-1],
+                   part.numbers[1:] - 1)  # fmt: skip
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        found += [AggregateTrade(part.first + i, *row) for i, row in enumerate(rows)]
+    return found
+
+
 def _side(ticks: Floats, lots: Floats, listing: Listing) -> Floats:
     side = np.empty((len(ticks), 2))
     np.divide(ticks * listing.tick_units, 10**listing.price_decimals, out=side[:, 0])
@@ -119,4 +166,6 @@ def book_at(symbol: str, market: Market, time_ms: int, limit: int, seed: int = 7
     return _side(levels.bid_ticks, levels.bid_lots, listing), _side(levels.ask_ticks, levels.ask_lots, listing)  # type: ignore[arg-type]
 
 
-__all__ = ["DAY", "Premium", "SimulatedMarket", "UnknownSymbol", "book_at", "market_of"]
+__all__ = [
+    "DAY", "AggregateTrade", "Premium", "SimulatedMarket", "UnknownSymbol", "book_at", "market_of", "trades_between",
+]  # fmt: skip

@@ -11,10 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from simulator.counts import MINUTE as MINUTE
+from simulator.counts import aggregates_before, trades_before
 from simulator.hashing import Floats, Ints, hash_one, hashes, key_of, normals, uniforms
 from simulator.listings import Listing
 
-MINUTE = 60_000
 STEP = 100  # ms between two states of the market
 STEPS = MINUTE // STEP
 LEVELS = 15  # 2**15 minutes between two fixed points
@@ -40,13 +41,24 @@ class Minutes:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """One minute's prices in ticks; `bits` decide the path between them."""
+    """One minute's prices in ticks and volumes in lots; `bits` decide the path between them.
+
+    Its aggregated trades, so many of them, have ids from `first_id` on."""
 
     open: int
     high: int
     low: int
     close: int
     bits: int
+    volume: int
+    taker_volume: int
+    first_id: int
+    aggregates: int
+
+    @property
+    def price_sum(self) -> int:
+        """Four times the typical price."""
+        return self.open + self.high + self.low + self.close
 
 
 def _refine(values: Floats, loudness: Floats, start: int, level: int, key: int) -> tuple[Floats, Floats]:
@@ -127,16 +139,23 @@ def minutes(listing: Listing, seed: int, first: int, count: int) -> Minutes:
     high = np.maximum(np.maximum(opens, closes), np.rint(highest / listing.tick).astype(np.int64))
     low = np.minimum(np.minimum(opens, closes), np.maximum(1, np.rint(lowest / listing.tick).astype(np.int64)))
     turnover = _turnover(listing, seed, first, volatility[:-1], prices)
-    typical = (opens + high + low + closes) * (0.25 * listing.tick)
-    volume = np.maximum(2, np.rint(turnover / typical * 10**listing.lot_decimals)).astype(np.int64)
+    price_sum = opens + high + low + closes
+    trades = np.diff(trades_before(listing, aggregates_before(listing, seed, np.arange(first, first + count + 1))))
+    volume = np.rint(turnover / (price_sum * (0.25 * listing.tick)) * 10**listing.lot_decimals).astype(np.int64)
+    volume = np.maximum(volume, trades)
     share = 0.5 + 0.25 * np.tanh((closes - opens) / (high - low + 1.0)) + 0.05 * normals(hashes(0x7A4E, bits))
     taker = np.clip(np.rint(volume * share).astype(np.int64), 1, volume - 1)
-    value = typical * 10 ** (listing.quote_decimals - listing.lot_decimals)
-    trades = 1 + np.rint(turnover**0.55 * 0.8).astype(np.int64)
     return Minutes(
-        first, opens, high, low, closes, volume, np.rint(volume * value).astype(np.int64),
-        np.minimum(trades, volume), taker, np.rint(taker * value).astype(np.int64),
+        first, opens, high, low, closes, volume, quote_value(listing, volume * price_sum // 4), trades, taker,
+        quote_value(listing, taker * price_sum // 4),
     )  # fmt: skip
+
+
+def quote_value(listing: Listing, value: Ints) -> Ints:
+    """Ticks times lots in units of the listing's last quote decimal."""
+    return np.asarray(
+        value * listing.tick_units // 10 ** (listing.price_decimals + listing.lot_decimals - listing.quote_decimals)
+    )
 
 
 def _turnover(listing: Listing, seed: int, first: int, volatility: Floats, prices: Floats) -> Floats:
@@ -152,25 +171,52 @@ def _turnover(listing: Listing, seed: int, first: int, volatility: Floats, price
 
 
 @lru_cache(maxsize=2048)
-def _block(listing: Listing, seed: int, number: int) -> tuple[Minutes, Ints]:
+def _block(listing: Listing, seed: int, number: int) -> tuple[Minutes, Ints, Ints]:
     first = number * _BLOCK
-    return minutes(listing, seed, first, _BLOCK), _bits(listing, seed, first, _BLOCK)
+    ids = aggregates_before(listing, seed, np.arange(first, first + _BLOCK + 1))
+    return minutes(listing, seed, first, _BLOCK), _bits(listing, seed, first, _BLOCK), ids
 
 
 def minute(listing: Listing, seed: int, number: int) -> Minute:
-    """The prices of one minute; its neighbours are kept, so that going on in time costs little."""
-    block, bits = _block(listing, seed, number // _BLOCK)
+    """One minute; its neighbours are kept, so that going on in time costs little."""
+    block, bits, ids = _block(listing, seed, number // _BLOCK)
     i = number % _BLOCK
-    return Minute(int(block.open[i]), int(block.high[i]), int(block.low[i]), int(block.close[i]), int(bits[i]))
+    return Minute(
+        int(block.open[i]), int(block.high[i]), int(block.low[i]), int(block.close[i]), int(bits[i]),
+        int(block.volume[i]), int(block.taker_volume[i]), int(ids[i]), int(ids[i + 1] - ids[i]),
+    )  # fmt: skip
+
+
+def _turns(bits: int) -> tuple[int, int]:
+    """The steps at which a minute's path reaches its two ends."""
+    return 30 + bits % 240, 330 + (bits >> 8) % 240
+
+
+@lru_cache(maxsize=1024)
+def traded_steps(at: Minute) -> Ints:
+    """The step of each aggregated trade of a minute, rising: with the first, the last, and those of high and low."""
+    count = at.aggregates
+    drawn, _ = uniforms(hashes(at.bits ^ 0x57E9, np.arange(count)))
+    done = elapsed(at.bits, np.arange(STEPS + 1))
+    steps = np.clip(np.searchsorted(done, (np.arange(count) + drawn) / count, side="right") - 1, 0, STEPS - 1)
+    turn, back = _turns(at.bits)
+    steps[0], steps[-1] = 0, STEPS - 1
+    near = 1 + int(np.abs(steps[1:-2] - turn).argmin())
+    steps[near] = turn
+    steps[near + 1 + int(np.abs(steps[near + 1 : -1] - back).argmin())] = back
+    steps.sort()
+    return steps
 
 
 def path(at: Minute, steps: Ints) -> Ints:
-    """Last prices (ticks) at the given steps (0..599) of a minute.
+    """Last prices (ticks) at the given steps (0..599) of a minute: they stand still between trades.
 
     The first is the minute's open, the last its close; its high and low are each reached, and nothing lies beyond them.
     """
+    traded = traded_steps(at)
+    steps = traded[np.searchsorted(traded, steps, side="right") - 1]
     bits = at.bits
-    turn, back = 30 + bits % 240, 330 + (bits >> 8) % 240
+    turn, back = _turns(bits)
     first, second = (at.high, at.low) if bits >> 16 & 1 else (at.low, at.high)
     knots = np.array((0, turn, back, STEPS - 1))
     trend = np.interp(steps, knots, (at.open, first, second, at.close))

@@ -9,18 +9,21 @@ from time import perf_counter
 from typing import Any
 
 import redis
+from django.conf import settings
 from django.db import connection
 
 from api.times import epoch_ms
-from collector.selectors import CollectorStatus, process_status, status
+from collector.selectors import CollectorStatus, feed_status, process_status, status
 from collector.spool_use import spool_use
+from dex.selectors import ScannerStatus, scanner_status
 from markets.clients import client_figures
 from markets.connections import broker_redis
 from markets.storage import DATABASE_AWAY, storage_name
 
 PROCESSES = ("worker", "beat")
+ORDER = ("database", "redis", "websockets", "collector", *PROCESSES, "feed", "scanner", "spool")
 HEALTHY = "healthy"
-GOOD = (HEALTHY, "stopped")  # stopped on purpose is no fault
+GOOD = (HEALTHY, "stopped", "off")  # stopped on purpose, or not configured, is no fault
 
 
 PATIENCE_SECONDS = 2.5
@@ -45,8 +48,10 @@ def check(now: datetime) -> Health:
     database, server = _begin(_select_one), _begin(broker_redis().ping)
     found = _database(database, now) | _redis(server, now)
     found["websockets"] = _sockets(found["redis"]["status"] == HEALTHY)
+    found["feed"] = _feed(now, found)
+    found["websockets"]["active"] = found["feed"]["connections"] or 0
     found["spool"] = _spool(found["redis"]["status"] == HEALTHY)
-    ordered = {name: found[name] for name in ("database", "redis", "websockets", "collector", *PROCESSES, "spool")}
+    ordered = {name: found[name] for name in ORDER if name in found}
     return Health(_overall(ordered), ordered, _storage() if found["database"]["status"] == HEALTHY else None)
 
 
@@ -60,10 +65,12 @@ def _database(question: Question, now: datetime) -> dict[str, dict[str, Any]]:
     """The database and what only it knows."""
     try:
         latency = _latency(question)
-        return {"database": {"status": HEALTHY, "latency": latency}, "collector": _collector(status(now))}
+        asked = {"collector": _collector(status(now)), "scanner": _scanner(scanner_status(now))}
+        return {"database": {"status": HEALTHY, "latency": latency}, **asked}
     except (Silent, *DATABASE_AWAY):
         unknown = {"status": "unknown", "lastMinute": None, "lagSeconds": None, "symbols": None}
-        return {"database": {"status": "unhealthy", "latency": None}, "collector": unknown}
+        scanner = _scanner(ScannerStatus("unknown" if settings.WEB3_PROVIDERS else "off", None, None, None))
+        return {"database": {"status": "unhealthy", "latency": None}, "collector": unknown, "scanner": scanner}
 
 
 def _select_one() -> None:
@@ -88,6 +95,35 @@ def _collector(found: CollectorStatus) -> dict[str, Any]:
         "lagSeconds": found.lag_seconds,
         "symbols": found.symbols,
     }
+
+
+def _scanner(found: ScannerStatus) -> dict[str, Any]:
+    state = found.state
+    return {
+        "status": found.status,
+        "mode": state.status if state else None,
+        "headBlock": state.head_block if state else None,
+        "headTime": epoch_ms(state.head_time) if state and state.head_time else None,
+        "scannedBlock": state.last_processed_block if state else None,
+        "lag": found.lag,
+        "reorgs": state.reorgs if state else None,
+        "anomalies": found.refused,
+        "provider": state.provider if state else None,
+        "updatedAt": epoch_ms(state.updated_at) if state else None,
+    }
+
+
+def _feed(now: datetime, others: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Live books, as the feeds tell of them in Redis."""
+    unknown = {"status": "unknown", "processes": None, "connections": None, "books": None, "synced": None}
+    if others["redis"]["status"] != HEALTHY:
+        return unknown
+    try:
+        found = feed_status(now, others["database"]["status"] == HEALTHY)
+    except (redis.RedisError, *DATABASE_AWAY):
+        return unknown
+    counts = {"connections": found.connections, "books": found.books, "synced": found.synced}
+    return {"status": found.status, "processes": len(found.reports), **counts}
 
 
 def _spool(others: bool) -> dict[str, Any]:

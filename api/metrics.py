@@ -1,6 +1,7 @@
 """The platform's figures for Prometheus: taken from the database and Redis when they are asked for, so that every
 process tells the same, and none only its own."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.health import GOOD, HEALTHY, Health, check
+from collector.feed.figures import Report, reports
 from collector.selectors import ProcessBeat, processes, statistics, status, weight
 from markets.clients import ClientFigures, client_figures
 from markets.models import Market
@@ -35,11 +37,12 @@ class _Platform(Collector):
         health = check(self.now)
         yield from _up(health)
         yield from _spool(health)
+        yield from _scanner(health)
         parts: list[Callable[[datetime], Iterable[Metric]]] = []
         if health.components["database"]["status"] == HEALTHY:
             parts += [_collection, _minute, _weights]
         if health.components["redis"]["status"] == HEALTHY:
-            parts += [_processes, _sockets]
+            parts += [_processes, _sockets, _feed]
         for part in parts:
             yield from _unless_away(part, self.now)
 
@@ -78,6 +81,18 @@ def _spool(health: Health) -> list[Metric]:
         _gauge("spool_batches", "That wait on disk for the database.", [([], part["batches"])]),
         _gauge("spool_limit_bytes", "That may wait.", [([], part["limit"])]),
     ]
+
+
+def _scanner(health: Health) -> list[Metric]:
+    part = health.components["scanner"]
+    texts = {
+        "headBlock": ("scanner_head_block", "Newest block of the chain."),
+        "scannedBlock": ("scanner_scanned_block", "Newest block whose order events are stored."),
+        "lag": ("scanner_lag_blocks", "Blocks that could be read and are not."),
+        "reorgs": ("scanner_reorgs", "Reorganisations of the chain since the first block."),
+        "anomalies": ("scanner_anomalies", "Order events that were refused."),
+    }
+    return [_gauge(*texts[key], [([], part[key])]) for key in texts if part[key] is not None]
 
 
 def _states(health: Health) -> list[Sample]:
@@ -136,6 +151,38 @@ def _processes(now: datetime) -> list[Metric]:
         _gauge("process_cpu_percent", "Of one core.", each(lambda beat: beat.cpu_percent), labels),
         _gauge("process_memory_bytes", "Resident.", each(lambda beat: beat.memory_bytes), labels),
         _gauge("process_start_seconds", "Start.", each(lambda beat: beat.started_at.timestamp()), labels),
+    ]
+
+
+def _feed(now: datetime) -> list[Metric]:
+    """Connections to the exchange and live books."""
+    found = reports(now.timestamp())
+    links = [one for report in found for one in report.connections]
+    books = [book for report in found for book in report.books]
+    states = Counter((book.market, book.status) for book in books)
+    resyncs = Counter[str]()
+    for book in books:
+        resyncs[book.market] += book.resyncs
+    ages = [([book.market, book.symbol], book.age) for book in books if book.age is not None]
+
+    def by_process(figure: Callable[[Report], float]) -> list[Sample]:
+        return [([str(report.pid)], figure(report)) for report in found]
+
+    return [
+        _gauge(
+            "feed_connection_up", "1: connected.", [([o.id], float(o.state == "connected")) for o in links], ("id",)
+        ),
+        _gauge("feed_connection_uptime_percent", "Of a day.", [([o.id], o.uptime) for o in links], ("id",)),
+        _gauge("feed_connection_reconnects", "Since its start.", [([o.id], o.reconnects) for o in links], ("id",)),
+        _gauge("feed_connection_streams", "Subscribed.", [([o.id], o.streams) for o in links], ("id",)),
+        _gauge("feed_books", "Live books.", [(list(key), n) for key, n in states.items()], ("market", "status")),
+        _gauge("feed_resyncs", "Of live books.", [([market], n) for market, n in resyncs.items()], ("market",)),
+        _gauge("feed_book_age_seconds", "Since the exchange told of it.", ages, ("market", "symbol")),
+        _gauge("feed_messages_per_second", "From the exchange.", by_process(lambda one: one.rate), ("pid",)),
+        _gauge("feed_messages_waiting", "For their turn.", by_process(lambda one: one.waiting), ("pid",)),
+        _gauge("feed_messages_dropped", "Since its start.", by_process(lambda one: one.dropped), ("pid",)),
+        _gauge("feed_published", "States, since its start.", by_process(lambda one: one.published), ("pid",)),
+        _gauge("feed_slowest_seconds", "Message to publication.", by_process(lambda one: one.slowest), ("pid",)),
     ]
 
 

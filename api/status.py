@@ -11,6 +11,7 @@ from api.health import HEALTHY, Health, check
 from api.times import epoch_ms
 from collector import selectors
 from collector import status as source
+from collector.feed.figures import BookReport, ConnectionReport, Report, reports
 from collector.models import CollectionMinute, PastLoad
 from collector.selectors import ProcessBeat, Statistics
 from markets.models import Market
@@ -65,6 +66,7 @@ def platform(now: datetime) -> dict[str, Any]:
         "events": [_event(event) for event in source.events()],
         "failing": [_failing(symbol) for symbol in source.failing()],
         "processes": [_process(beat) for beat in beats],
+        "feed": _feed(now),
         "storage": _storage(health, facts),
         "past": past_state(source.past()),
     }
@@ -97,7 +99,7 @@ def _collector_since(part: dict[str, Any], day: source.Day) -> tuple[datetime | 
 
 
 def _components(health: Health, derived: Derived, now: datetime) -> list[dict[str, Any]]:
-    # No exchange connection stays open in polling, so there is no stream whose state could be told.
+    # Clients' connections are no part that works or does not; those to the exchange are the feed's.
     names = [name for name in health.components if name != "websockets"]
     return [_component(name, health.components[name], derived.get(name), now) for name in names]
 
@@ -219,6 +221,64 @@ def _failing(symbol: Any) -> dict[str, Any]:
         "lastMinute": _ms(symbol.last_minute),
         "error": symbol.last_error,
         "errorAt": _ms(symbol.last_error_at),
+    }
+
+
+def _feed(now: datetime) -> list[dict[str, Any]]:
+    """Each feed that is alive, its connections and its books; none while Redis is away."""
+    try:
+        return [_feed_process(report) for report in reports(now.timestamp())]
+    except redis.RedisError:
+        return []
+
+
+def _feed_process(report: Report) -> dict[str, Any]:
+    return {
+        "pid": report.pid,
+        "startedAt": round(report.started * 1000),
+        "at": round(report.at * 1000),
+        "messages": report.messages,
+        "messagesPerSecond": report.rate,
+        "waiting": report.waiting,
+        "dropped": report.dropped,
+        "published": report.published,
+        "slowestMs": round(report.slowest * 1000, 1),
+        "snapshots": report.snapshots,
+        "snapshotsFailed": report.snapshots_failed,
+        "minutesStored": report.stored,
+        "cpuPercent": report.cpu,
+        "memoryBytes": report.memory,
+        "connections": [_connection(one) for one in report.connections],
+        "books": [_live_book(book) for book in report.books],
+    }
+
+
+def _connection(one: ConnectionReport) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "market": one.market,
+        "state": one.state,
+        "since": round(one.since * 1000),
+        "streams": one.streams,
+        "silent": one.silent,
+        "messagesPerSecond": one.rate,
+        "reconnects": one.reconnects,
+        "uptimePercent": one.uptime,
+    }
+
+
+def _live_book(book: BookReport) -> dict[str, Any]:
+    return {
+        "symbol": book.symbol,
+        "market": book.market,
+        "status": book.status,
+        "since": round(book.since * 1000),
+        "ageMs": None if book.age is None else round(book.age * 1000),
+        "bidLevels": book.bid_levels,
+        "askLevels": book.ask_levels,
+        "bidPercent": book.bid_reach,
+        "askPercent": book.ask_reach,
+        "resyncs": book.resyncs,
     }
 
 

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import F
 from redis import RedisError
 
+from collector.feed.figures import BookReport, Report, reports
 from collector.heartbeat import ProcessBeat, processes
 from collector.limits import usage
 from collector.models import CollectionMinute, RunChange, RunState, VenueLimit
@@ -20,6 +21,7 @@ __all__ = ["CollectorStatus", "ProcessBeat", "Statistics", "WeightUse", "process
 HEALTHY_FOR = timedelta(seconds=150)
 DEGRADED_FOR = timedelta(minutes=10)
 IDLE_FOR = timedelta(seconds=150)  # a worker or beat that does nothing for so long is not at work
+STARTING_FOR, MENDING_FOR = 60.0, 10.0  # seconds that a live book may not be right before it counts as a fault
 EXCHANGE = "binance"
 Period = tuple[datetime, datetime]
 
@@ -124,6 +126,49 @@ def process_status(name: str, now: datetime) -> dict[str, Any]:
         "processes": len(alive),
         "lastTask": int(last.timestamp() * 1000) if last else None,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """`status`: healthy; degraded, when a live book is not known to be right or some feed is not there; unhealthy, when
+    none is right; stopped, when there is no feed and no book is to be live. `reports` of the feeds that are alive."""
+
+    status: str
+    reports: list[Report]
+
+    @property
+    def connections(self) -> int:
+        """To the exchange, that are up."""
+        return sum(one.state == "connected" for report in self.reports for one in report.connections)
+
+    @property
+    def books(self) -> int:
+        return sum(len(report.books) for report in self.reports)
+
+    @property
+    def synced(self) -> int:
+        return sum(book.status == "connected" for report in self.reports for book in report.books)
+
+
+def feed_status(now: datetime, database: bool = True) -> FeedStatus:
+    """How live books stand; where there is no feed, the `database` (if it is there) tells whether there should be.
+    Raises redis.RedisError, or one of DATABASE_AWAY."""
+    found = reports(now.timestamp())
+    if not found and not database:
+        return FeedStatus("unknown", [])
+    if not found:
+        wanted = Symbol.objects.filter(live=True, collected=True, status="TRADING").exists()
+        return FeedStatus("unhealthy" if wanted else "stopped", [])
+    troubled = [book for report in found for book in report.books if _is_trouble(book, now.timestamp())]
+    books = sum(len(report.books) for report in found)
+    word = "healthy" if not troubled else "unhealthy" if len(troubled) == books else "degraded"
+    return FeedStatus(word, found)
+
+
+def _is_trouble(book: BookReport, now: float) -> bool:
+    """A book that has just been asked for, or is being mended, is given some seconds."""
+    patience = STARTING_FOR if book.status == "connecting" else MENDING_FOR
+    return book.status != "connected" and now - book.since > patience
 
 
 def weight(market: str) -> WeightUse:

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from api.serializers.common import Answer
 
-STATUSES = ("healthy", "degraded", "unhealthy", "stopped", "unknown")
+STATUSES = ("healthy", "degraded", "unhealthy", "stopped", "off", "unknown")
 
 
 class Server(serializers.Serializer):
@@ -31,12 +31,35 @@ class Process(serializers.Serializer):
     lastTask = serializers.IntegerField(required=False, allow_null=True, help_text="Epoch milliseconds.")
 
 
+class FeedPart(serializers.Serializer):
+    status = serializers.ChoiceField(STATUSES, help_text="degraded: a live book is not known to be right.")
+    processes = serializers.IntegerField(allow_null=True, help_text="How many are alive.")
+    connections = serializers.IntegerField(allow_null=True, help_text="To the exchange, that are up.")
+    books = serializers.IntegerField(allow_null=True, help_text="That are followed.")
+    synced = serializers.IntegerField(allow_null=True, help_text="That are known to be right.")
+
+
 class SpoolPart(serializers.Serializer):
     status = serializers.ChoiceField(STATUSES, help_text="degraded: something waits; unhealthy: it is full.")
     bytes = serializers.IntegerField(help_text="That wait on disk for the database, over all machines.")
     batches = serializers.IntegerField()
     limit = serializers.IntegerField(help_text="Bytes that may wait.")
     oldest = serializers.IntegerField(allow_null=True, help_text="When the oldest came, epoch milliseconds.")
+
+
+class ScannerPart(serializers.Serializer):
+    status = serializers.ChoiceField(
+        STATUSES, help_text="off: no chain is configured; degraded: blocks wait to be read, or its nodes fail."
+    )
+    mode = serializers.CharField(allow_null=True, help_text="recovering, live, waiting (for its node) or stopped.")
+    headBlock = serializers.IntegerField(allow_null=True)
+    headTime = serializers.IntegerField(allow_null=True, help_text="Of the head block, epoch milliseconds.")
+    scannedBlock = serializers.IntegerField(allow_null=True, help_text="The last one whose events are stored.")
+    lag = serializers.IntegerField(allow_null=True, help_text="Blocks that could be read and are not.")
+    reorgs = serializers.IntegerField(allow_null=True)
+    anomalies = serializers.IntegerField(allow_null=True, help_text="Events that were refused.")
+    provider = serializers.CharField(allow_null=True)
+    updatedAt = serializers.IntegerField(allow_null=True, help_text="Its last sign of life, epoch milliseconds.")
 
 
 class Components(serializers.Serializer):
@@ -46,6 +69,8 @@ class Components(serializers.Serializer):
     collector = CollectorPart()
     worker = Process()
     beat = Process()
+    feed = FeedPart()
+    scanner = ScannerPart()
     spool = SpoolPart()
 
 

@@ -121,6 +121,50 @@ class ProcessPart(serializers.Serializer):
     lastTask = serializers.IntegerField(allow_null=True)
 
 
+class ConnectionPart(serializers.Serializer):
+    id = serializers.CharField()
+    market = serializers.CharField()
+    state = serializers.ChoiceField(("connecting", "connected", "disconnected"))
+    since = serializers.IntegerField()
+    streams = serializers.IntegerField()
+    silent = serializers.IntegerField(help_text="Streams over which nothing comes.")
+    messagesPerSecond = serializers.FloatField()
+    reconnects = serializers.IntegerField()
+    uptimePercent = serializers.FloatField(help_text="Of the last day, or since the feed began.")
+
+
+class LiveBookPart(serializers.Serializer):
+    symbol = serializers.CharField()
+    market = serializers.CharField()
+    status = serializers.ChoiceField(("connected", "connecting", "stale", "disconnected", "off"))
+    since = serializers.IntegerField()
+    ageMs = serializers.IntegerField(allow_null=True, help_text="Since the exchange last told of it.")
+    bidLevels = serializers.IntegerField()
+    askLevels = serializers.IntegerField()
+    bidPercent = serializers.FloatField(allow_null=True, help_text="Known so far from best bid; null: the whole side.")
+    askPercent = serializers.FloatField(allow_null=True)
+    resyncs = serializers.IntegerField()
+
+
+class FeedProcessPart(serializers.Serializer):
+    pid = serializers.IntegerField()
+    startedAt = serializers.IntegerField()
+    at = serializers.IntegerField()
+    messages = serializers.IntegerField(help_text="Since its start.")
+    messagesPerSecond = serializers.FloatField()
+    waiting = serializers.IntegerField(help_text="Messages whose turn has not come.")
+    dropped = serializers.IntegerField(help_text="Messages dropped because it fell behind.")
+    published = serializers.IntegerField(help_text="States since its start.")
+    slowestMs = serializers.FloatField(help_text="From a message to its publication, the longest of two seconds.")
+    snapshots = serializers.IntegerField()
+    snapshotsFailed = serializers.IntegerField()
+    minutesStored = serializers.IntegerField(help_text="Order books of minutes, since its start.")
+    cpuPercent = serializers.FloatField(help_text="Of one core.")
+    memoryBytes = serializers.IntegerField()
+    connections = ConnectionPart(many=True)
+    books = LiveBookPart(many=True)
+
+
 class StoragePart(serializers.Serializer):
     name = serializers.ChoiceField(("timescaledb", "postgresql"), allow_null=True)
     version = serializers.CharField()
@@ -149,5 +193,6 @@ class StatusAnswer(Answer):
     events = EventPart(many=True, help_text="Newest first.")
     failing = FailingSymbol(many=True)
     processes = ProcessPart(many=True)
+    feed = FeedProcessPart(many=True, help_text="Processes that keep live books.")
     storage = StoragePart()
     past = PastPart(allow_null=True, help_text="The simulated market's past; null where there is none to load.")

@@ -1,74 +1,17 @@
-"""What the feed tells of itself through Redis, for health, the status page and metrics."""
+"""The feed tells of itself: figures of its connections, books and process, every two seconds."""
 
 from time import time
-from typing import cast
 
 import msgspec
 import psutil
 
 from collector.feed.books import Books
 from collector.feed.engine import Engine
+from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report
 from collector.feed.keeping import Keeping
 from collector.feed.publisher import Publisher
 from collector.feed.snapshots import SnapshotDesk
 from markets.connections import broker_redis
-
-REPORTS = "feed:reports"  # hash of shard to Report
-DEAD_AFTER = 10.0  # seconds without a report
-
-
-class ConnectionReport(msgspec.Struct):
-    """One connection. `state` is connecting, connected or disconnected, `since` epoch seconds; `uptime` is percent of
-    the last day, or of the time that the feed runs."""
-
-    id: str
-    market: str
-    state: str
-    since: float
-    streams: int
-    silent: int
-    rate: float  # messages a second
-    reconnects: int
-    uptime: float
-
-
-class BookReport(msgspec.Struct):
-    """One live book. `age` is seconds since the exchange last told of it (None: never); reaches are percent, None when
-    there is no book or the side is known whole."""
-
-    symbol: str
-    market: str
-    status: str
-    since: float
-    age: float | None
-    bid_levels: int
-    ask_levels: int
-    bid_reach: float | None
-    ask_reach: float | None
-    resyncs: int
-
-
-class Report(msgspec.Struct):
-    """One feed process at `at` (epoch seconds). `slowest` is the longest time in seconds from a message to its
-    publication in the last period; `cpu` percent of one core; `memory` bytes."""
-
-    at: float
-    started: float
-    pid: int
-    connections: list[ConnectionReport]
-    books: list[BookReport]
-    messages: int
-    rate: float
-    waiting: int
-    dropped: int
-    published: int
-    slowest: float
-    snapshots: int
-    snapshots_failed: int
-    stored: int
-    lost: int
-    cpu: float
-    memory: int
 
 
 class Reporter:
@@ -164,11 +107,3 @@ class Reporter:
                 )
             )
         return found
-
-
-def reports(now: float | None = None) -> list[Report]:
-    """Of the feeds that are alive, by shard. Raises redis.RedisError."""
-    moment = time() if now is None else now
-    found = sorted(cast("dict[bytes, bytes]", broker_redis().hgetall(REPORTS)).items())
-    decoded = (msgspec.msgpack.decode(body, type=Report) for _, body in found)
-    return [one for one in decoded if moment - one.at <= DEAD_AFTER]

@@ -5,14 +5,19 @@ import os
 import time
 from datetime import timedelta
 
+import msgspec
 import pytest
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector import heartbeat, services, spool_use
+from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report
 from collector.gathered import EVENTS
 from collector.models import CollectionMinute
 from depth import intake
+from markets.connections import broker_redis
+from markets.models import Symbol
+from tests.api.conftest import add_symbol
 
 
 @pytest.fixture
@@ -43,7 +48,17 @@ def health(client):
 def test_the_contracts_fields(client, platform):
     status, body = health(client)
     assert list(body) == ["success", "status", "timestamp", "uptime", "components", "storage"]
-    assert list(body["components"]) == ["database", "redis", "websockets", "collector", "worker", "beat", "spool"]
+    assert list(body["components"]) == [
+        "database",
+        "redis",
+        "websockets",
+        "collector",
+        "worker",
+        "beat",
+        "feed",
+        "scanner",
+        "spool",
+    ]
     assert body["components"]["websockets"] == {"status": "healthy", "active": 0, "clients": 0}
     assert list(body["components"]["collector"]) == ["status", "lastMinute", "lagSeconds", "symbols"]
     assert body["storage"] in {"timescaledb", "postgresql"}
@@ -158,3 +173,76 @@ def test_statistics_of_the_newest_cycle(client, platform, now):
     platform.minute(timedelta(minutes=1))
     cycle = client.get("/api/v1/collector").json()["stats"]["lastCycle"]
     assert cycle == {"seconds": 4, "symbols": 19, "failed": 1, "partial": True}
+
+
+def book(symbol="BTCUSDT", status="connected", since=0.0):
+    return BookReport(symbol, "SPOT", status, since, 0.2, 900, 950, 0.8, None, 3)
+
+
+@pytest.fixture
+def feed(platform, now):
+    """Writes what a feed tells of itself."""
+    platform("worker", "beat")
+    platform.minute(timedelta(minutes=1))
+
+    def write(*books, at=None):
+        moment = now.timestamp()
+        links = [ConnectionReport("spot-1", "SPOT", "connected", moment - 9, 2, 0, 20.0, 4, 99.5)]
+        report = Report(
+            moment if at is None else at,
+            moment - 60,
+            77,
+            links,
+            list(books),
+            *(1200, 20.0, 0, 0, 300, 0.02, 5, 1, 40, 0, 12.5, 90_000_000),
+        )
+        broker_redis().hset(REPORTS, "1/1", msgspec.msgpack.encode(report))
+
+    return write
+
+
+def test_a_feed_whose_books_are_right_is_healthy(client, feed):
+    feed(book(), book("ETHUSDT"))
+    body = health(client)[1]
+    assert body["status"] == "healthy"
+    told = {"status": "healthy", "processes": 1, "connections": 1, "books": 2, "synced": 2}
+    assert body["components"]["feed"] == told
+    assert body["components"]["websockets"]["active"] == 1
+
+
+def test_a_book_that_stays_wrong_degrades(client, feed, now):
+    feed(book(), book("ETHUSDT", "stale", now.timestamp() - 30))
+    assert health(client)[1]["components"]["feed"]["status"] == "degraded"
+    assert health(client)[1]["status"] == "degraded"
+    feed(book(), book("ETHUSDT", "stale", now.timestamp() - 2), book("XRPUSDT", "connecting", now.timestamp() - 20))
+    assert health(client)[1]["components"]["feed"]["status"] == "healthy"
+    feed(book(status="disconnected"))
+    assert health(client)[1]["components"]["feed"]["status"] == "unhealthy"
+
+
+def test_a_feed_that_is_gone_is_a_fault_where_books_are_to_be_live(client, feed, now):
+    feed(book(), at=now.timestamp() - 60)
+    assert health(client)[1]["components"]["feed"]["status"] == "stopped"
+    add_symbol("BTCUSDT", "SPOT")
+    Symbol.objects.update(live=True)
+    assert health(client)[1]["components"]["feed"]["status"] == "unhealthy"
+
+
+def test_the_feeds_figures(client, feed):
+    feed(book(), book("ETHUSDT", "stale"))
+    figures = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").content.decode())
+        for sample in family.samples
+    }
+    assert figures["trading_feed_books", "SPOT", "stale"] == 1
+    assert figures["trading_feed_connection_up", "spot-1"] == 1
+    assert figures["trading_feed_resyncs", "SPOT"] == 6
+    assert figures["trading_feed_book_age_seconds", "SPOT", "BTCUSDT"] == 0.2
+    assert figures["trading_feed_slowest_seconds", "77"] == 0.02
+    (told,) = client.get("/api/v1/status").json()["feed"]
+    assert [one["uptimePercent"] for one in told["connections"]] == [99.5]
+    assert [(one["symbol"], one["status"], one["ageMs"]) for one in told["books"]] == [
+        ("BTCUSDT", "connected", 200),
+        ("ETHUSDT", "stale", 200),
+    ]

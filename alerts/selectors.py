@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from alerts.models import Delivery, Firing, Rule
 
@@ -33,8 +33,8 @@ def firings(
 
 
 def rules() -> Sequence[Rule]:
-    """Every rule by name."""
-    return list(Rule.objects.all())
+    """Every rule by name; `last_fired` is when it last did, None if never."""
+    return list(Rule.objects.annotate(last_fired=Max("firings__fired_at")))
 
 
 def undelivered() -> int:

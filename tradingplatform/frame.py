@@ -24,6 +24,7 @@ class Page:
 PAGES = (
     Page("overview", "Overview", "/", market=True),
     Page("depth", "Depth", "/charts/", market=True),
+    Page("alerts", "Alerts", "/alerts/"),
     Page("status", "Status", "/status/"),
     Page("api", "API", "/api/v1/docs"),
     Page("admin", "Admin", "/admin/", staff=True),

@@ -14,6 +14,8 @@ urlpatterns = [
     path("", include("api.root_urls")),
     path("status/", status, name="status"),
     path("status", RedirectView.as_view(pattern_name="status", query_string=True)),
+    path("alerts", RedirectView.as_view(pattern_name="alerts:alerts", query_string=True)),
+    path("", include("alerts.views")),
     path("", include("depth.urls")),
 ]
 

@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from api.urls import orders
 from api.views.base import UnknownAddress
 from api.views.books import OrderBookView
 from api.views.health import HealthView
@@ -14,5 +15,6 @@ urlpatterns = [
     path("health", HealthView.as_view()),
     path("symbols", SymbolsView.as_view()),
     path("orderbook", OrderBookView.as_view()),
+    *orders,
     re_path(r"^api(/v1)?$", UnknownAddress.as_view()),
 ]

@@ -11,13 +11,25 @@ from api.views.collector import CollectorSymbolsView, CollectorView
 from api.views.documentation import DocsView, SchemaView
 from api.views.export import ExportView
 from api.views.health import HealthView
+from api.views.orders import OrderEventsView, OrdersView, OrderView, StatisticsView, UserOrdersView
 from api.views.overview import OverviewView
 from api.views.snapshots import SnapshotsView
 from api.views.status import StatusView
 from api.views.symbols import SymbolsView
+from dex.events import Status
 from markets.models import Market
 
+orders = [
+    path("orders/pending", OrdersView.as_view(status=Status.PENDING)),
+    path("orders/executed", OrdersView.as_view(status=Status.EXECUTED)),
+    path("orders/cancelled", OrdersView.as_view(status=Status.CANCELLED)),
+    path("orders/<str:order_id>", OrderView.as_view()),
+    path("orders/<str:order_id>/events", OrderEventsView.as_view()),
+    path("users/<str:address>/orders", UserOrdersView.as_view()),
+    path("statistics", StatisticsView.as_view()),
+]
 resources = [
+    *orders,
     path("health", HealthView.as_view()),
     path("symbols", SymbolsView.as_view()),
     path("binance/spot", BookView.as_view(market=Market.SPOT)),

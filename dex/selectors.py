@@ -58,12 +58,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a list is narrowed to; a token stands on either side, `pair` is (token in, token out), both ends of the time
-    of the last change are included."""
+    """What a list is narrowed to. A `token` stands on either side, a `pair` has its tokens in either order; both ends of
+    the time of the last change are included."""
 
     status: Status | None = None
     user: str | None = None
     token: str | None = None
+    token_in: str | None = None
+    token_out: str | None = None
     pair: tuple[str, str] | None = None
     start: datetime | None = None
     end: datetime | None = None
@@ -100,7 +102,7 @@ class ScannerStatus:
     status: str
     state: SystemState | None
     lag: int | None
-    refused: int
+    refused: int | None
 
 
 def order_of(row: Sequence[Any]) -> Order:
@@ -147,13 +149,18 @@ def orders(wanted: Filter, limit: int, offset: int) -> Page:
 
 def _matching(state: SystemState, wanted: Filter) -> QuerySet[OrderRow]:
     rows = OrderRow.objects.filter(chain_id=state.chain_id, contract=state.contract)
-    exact = {"status": wanted.status, "user_address": wanted.user}
+    exact = {
+        "status": wanted.status,
+        "user_address": wanted.user,
+        "token_in": wanted.token_in,
+        "token_out": wanted.token_out,
+    }
     between = {"changed_at__gte": wanted.start, "changed_at__lte": wanted.end}
     rows = rows.filter(**{name: value for name, value in (exact | between).items() if value is not None})
     if wanted.token:
         rows = rows.filter(Q(token_in=wanted.token) | Q(token_out=wanted.token))
     if wanted.pair:
-        rows = rows.filter(token_in=wanted.pair[0], token_out=wanted.pair[1])
+        rows = rows.filter(token_in__in=wanted.pair, token_out__in=wanted.pair)
     return rows
 
 
@@ -238,10 +245,10 @@ def statistics() -> Statistics:
 def scanner_status(now: datetime) -> ScannerStatus:
     """How the scanner is at `now`. Two queries; none where no chain is configured."""
     if not settings.WEB3_PROVIDERS:
-        return ScannerStatus("off", None, None, 0)
+        return ScannerStatus("off", None, None, None)
     state = scanner_state()
     if state is None:
-        return ScannerStatus("unhealthy", None, None, 0)
+        return ScannerStatus("unhealthy", None, None, None)
     with connection.cursor() as cursor:
         cursor.execute(REFUSED, [state.chain_id, state.contract])
         refused = cursor.fetchone()[0]

@@ -122,6 +122,12 @@ def programs(plan: Plan) -> list[Program]:
             shared | {"PLATFORM_PROCESS": "beat"},
         ),
         *scanner(plan, shared),
+        Program(
+            "feed",
+            _python("manage.py", "run_feed"),
+            APPLICATION,
+            shared | {"PLATFORM_PROCESS": "feed"},
+        ),
         *past(plan, shared),
     ]
 

@@ -18,7 +18,7 @@ import pytest
 from tradingplatform import aftermath, env, supervisor
 from tradingplatform.processes import Log
 
-NAMES = ["postgres", "redis", "simulator", "migrate", "prepare", "web", "worker", "beat"]
+NAMES = ["postgres", "redis", "simulator", "migrate", "prepare", "web", "worker", "beat", "feed"]
 
 
 def plan(mode, folder, **variables):

@@ -1,4 +1,5 @@
-"""First on a request's way in, last on its answer's way out: the request id, and what is left of the rate limit."""
+"""First on a request's way in, last on its answer's way out: the request id, what is left of the rate limit, and
+answers that are kept."""
 
 import logging
 import re
@@ -8,6 +9,8 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
+from api.answers import keep
+
 _current: ContextVar[str] = ContextVar("request_id", default="-")
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
@@ -15,6 +18,11 @@ _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 def request_id() -> str:
     """The id of the request that is being answered here; "-" outside of one."""
     return _current.get()
+
+
+def chosen_id(given: str) -> str:
+    """The caller's own where it is a short plain word, else a new one."""
+    return given if _SANE.fullmatch(given) else uuid.uuid4().hex
 
 
 class RequestIdFilter(logging.Filter):
@@ -26,16 +34,16 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequestIdMiddleware:
-    """Puts X-Request-ID on every answer: the caller's own where it is a short plain word, else a new one."""
+    """Puts X-Request-ID on every answer, and has answers kept that may be served again."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        token = _current.set(given if _SANE.fullmatch(given) else uuid.uuid4().hex)
+        token = _current.set(chosen_id(request.headers.get("X-Request-ID", "")))
         try:
             response = self.get_response(request)
+            keep(request, response)
             response["X-Request-ID"] = _current.get()
         finally:
             _current.reset(token)

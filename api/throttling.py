@@ -42,6 +42,9 @@ return {wait == 0 and 1 or 0, math.max(0, tonumber(ARGV[1]) - used), wait}
 """
 
 
+COUNTED = "api.rate"  # in a request's scope: its Rate, when it has been counted before Django was asked
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """Where a caller stands: requests allowed a minute, how many are left, and seconds to wait when refused."""
@@ -49,6 +52,12 @@ class Rate:
     limit: int
     remaining: int
     wait: float | None = None
+
+
+def told(limit: int, answer: list[int]) -> Rate:
+    """What COUNT's answer says."""
+    allowed, remaining, wait = answer
+    return Rate(limit, remaining, None if allowed else wait / 1000)
 
 
 class RateLimit(BaseThrottle):
@@ -63,7 +72,8 @@ class RateLimit(BaseThrottle):
         windows = _windows(request, self.get_ident(request))
         if not windows:
             return True
-        self.rate = self._count(windows)
+        counted = getattr(request._request, "scope", {}).get(COUNTED)
+        self.rate = counted or self._count(windows)
         request._request.rate = self.rate
         return self.rate.wait is None
 
@@ -81,7 +91,7 @@ class RateLimit(BaseThrottle):
             RateLimit._redis_away_until = monotonic() + REDIS_PAUSE_SECONDS
             logger.warning("Rate limits let everything pass: %s", error)
             return Rate(limit, limit)
-        return Rate(limit, remaining, None if allowed else wait / 1000)
+        return told(limit, [allowed, remaining, wait])
 
 
 class HealthRate(RateLimit):
@@ -102,7 +112,12 @@ def _windows(request: Request, address: str | None) -> dict[str, tuple[int, int]
         return {}
     if isinstance(request.auth, ApiKey):
         return {f"rate:minute:key:{request.auth.pk}": (KEY_LIMIT, 60_000)}
-    caller = _network(address or "")
+    return address_windows(address or "", per_minute)
+
+
+def address_windows(address: str, per_minute: int) -> dict[str, tuple[int, int]]:
+    """The windows that count a caller without a key."""
+    caller = _network(address)
     burst = max(BURST_LIMIT, per_minute // 10)
     return {f"rate:minute:{caller}": (per_minute, 60_000), f"rate:second:{caller}": (burst, 1_000)}
 

@@ -229,10 +229,11 @@ _told_at = monotonic()
 TELL_EVERY = 1.0
 
 
-def count(what: str, hit: bool, times: int = 1) -> None:
-    """Counts a question that the cache could answer or not; told to Redis once a second."""
-    _counted[f"{what}:{'hits' if hit else 'misses'}"] += times
-    if monotonic() - _told_at >= TELL_EVERY:
+def count(what: str, hit: bool, tell: bool = True) -> None:
+    """Counts a question that the cache could answer or not; told to Redis once a second, by the way or by whoever may
+    not wait for it here (`tell` false)."""
+    _counted[f"{what}:{'hits' if hit else 'misses'}"] += 1
+    if tell and monotonic() - _told_at >= TELL_EVERY:
         tell_counts()
 
 

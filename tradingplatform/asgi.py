@@ -10,6 +10,7 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # sets Django up, which the sockets need
 
+from api.quick import Quick  # noqa: E402
 from tradingplatform.routing import sockets  # noqa: E402
 
-application = ProtocolTypeRouter({"http": http, "websocket": sockets})
+application = ProtocolTypeRouter({"http": Quick(http), "websocket": sockets})

@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.gaps import MINUTE, Gap, Period, gaps, minutes
 from api.schema import operation
 from api.serializers.analytics import MOST_GAPS, HistoryAnswer, HistoryQuery, StatsAnswer, StatsQuery
@@ -21,6 +22,7 @@ from depth.services import minute_of
 
 class HistoryView(ApiView):
     @operation("Hours or days of one band", HistoryAnswer, errors=[400, 404], query=HistoryQuery)
+    @kept
     def get(self, request: Request) -> Response:
         asked = HistoryQuery.read(request)
         interval, start, end = asked["interval"], asked["start"], asked["end"]

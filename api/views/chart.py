@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.exceptions import ApiError
 from api.schema import operation
 from api.serializers.chart import ChartAnswer, ChartQuery
@@ -22,6 +23,7 @@ MOST_POINTS = 3600
 
 class ChartView(ApiView):
     @operation("History of one band", ChartAnswer, errors=[400, 404], query=ChartQuery)
+    @kept
     def get(self, request: Request) -> Response:
         asked, now = ChartQuery.read(request), timezone.now()
         start, end, band, side = asked["start"], asked["end"], asked["depth"], asked["type"]

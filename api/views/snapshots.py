@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.exceptions import ApiError, shown
 from api.models import Scope
 from api.permissions import ReadOrScope
@@ -34,6 +35,7 @@ class SnapshotsView(ApiView):
     scope = Scope.SNAPSHOTS_WRITE
 
     @operation("Stored rows", SnapshotsAnswer, errors=[400, 404], query=SnapshotsQuery)
+    @kept
     def get(self, request: Request) -> Response:
         asked = SnapshotsQuery.read(request)
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))

@@ -202,7 +202,7 @@ def _iso(this, age):
 
 
 def test_queries_are_few(client, registry, django_assert_num_queries):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         history(client)
     store_books([collected(at(0))])
     with django_assert_num_queries(7):

@@ -156,7 +156,9 @@ def test_nothing_stored_yet_is_an_empty_series(client, registry):
 
 
 def test_few_queries(client, books, django_assert_num_queries):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         ask(client, type="both")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):  # the rows are in Redis now
+        ask(client, type="bid")
+    with django_assert_num_queries(1):  # the whole answer is
         ask(client, type="bid")

@@ -65,8 +65,8 @@ def test_reading_refuses(client, books, query, status, field):
     assert (answer.status_code, answer.json()["field"]) == (status, field)
 
 
-def test_two_queries(client, books, django_assert_num_queries):
-    with django_assert_num_queries(2):
+def test_few_queries(client, books, django_assert_num_queries):
+    with django_assert_num_queries(3):
         client.get(f"{ADDRESS}?symbol=BTCUSDT")
 
 

@@ -19,7 +19,7 @@ from markets.storage import DATABASE_AWAY
 KNOWN_SECONDS = 30.0  # for which a symbol that was found is not looked up again
 LOAD_SECONDS = 2.0  # that Redis may take for the newest state before the stored book has to do
 
-_known: dict[tuple[str, str], float] = {}
+_known: dict[tuple[str, str | None], tuple[str, float]] = {}  # what was asked to the market, and until when
 
 
 class BookSocket(Socket):
@@ -29,8 +29,7 @@ class BookSocket(Socket):
     topic: BookTopic | None = None
 
     async def opened(self) -> None:
-        symbol, market = self._asked()
-        database = await self._find(symbol, market)
+        symbol, market, database = await self._find(*self._asked())
         topic = await hub().topic(channel(market, symbol), lambda: BookTopic(market, symbol))
         self.topic = topic
         with contextlib.suppress(TimeoutError):  # of a silent Redis: the stored book has to do
@@ -45,30 +44,42 @@ class BookSocket(Socket):
         if self.topic is not None:
             self.topic.leave(self.writer)
 
-    def _asked(self) -> tuple[str, str]:
-        """Symbol and market of the address."""
+    def _asked(self) -> tuple[str, str | None]:
+        """Symbol and market of the address; None: whichever it is collected on, SPOT first."""
         symbol = self.query.get("symbol", "").strip().upper()
         if not symbol:
             raise Refused("missing_parameter", "symbol is missing", BAD_REQUEST)
-        market = self.query.get("market", self.query.get("markettype", "SPOT")).upper()
-        if market not in Market.values:
+        market = self.query.get("market", self.query.get("markettype", "")).upper()
+        if market and market not in Market.values:
             raise Refused("invalid_parameter", f"market must be {' or '.join(Market.values)}", BAD_REQUEST)
-        return symbol, market
+        return symbol, market or None
 
-    async def _find(self, symbol: str, market: str) -> bool:
-        """Whether the database could say that the symbol is collected. Raises Refused when it says that it is not."""
-        if monotonic() - _known.get((market, symbol), -KNOWN_SECONDS) < KNOWN_SECONDS:
-            return True
+    async def _find(self, symbol: str, market: str | None) -> tuple[str, str, bool]:
+        """Symbol, market, and whether the database could say that it is collected there. Raises Refused when it says
+        that it is not."""
+        known, until = _known.get((symbol, market), ("", 0.0))
+        if monotonic() < until:
+            return symbol, known, True
         try:
-            await database_sync_to_async(find, thread_sensitive=False)(symbol, market)
+            found = await database_sync_to_async(_collected, thread_sensitive=False)(symbol, market)
         except UnknownSymbol as error:
             raise Refused("unknown_symbol", str(error), NOT_FOUND) from error
         except NotCollected as error:
             raise Refused("not_collected", str(error), NOT_FOUND) from error
         except DATABASE_AWAY:
-            return False
-        _known[(market, symbol)] = monotonic()
-        return True
+            return symbol, market or "SPOT", False
+        _known[symbol, market] = found, monotonic() + KNOWN_SECONDS
+        return symbol, found, True
+
+
+def _collected(symbol: str, market: str | None) -> str:
+    """The market on which the symbol is collected. Raises UnknownSymbol and NotCollected."""
+    try:
+        return find(symbol, market or "SPOT").market
+    except NotCollected:
+        if market:
+            raise
+        return find(symbol, "FUTURES").market
 
 
 class FlatBookSocket(BookSocket):

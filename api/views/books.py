@@ -10,7 +10,7 @@ from api.exceptions import ApiError
 from api.schema import operation
 from api.serializers.depth import BookAnswer, BookQuery, DepthAnswer, DepthQuery, OrderBookAnswer, OrderBookQuery
 from api.serializers.fields import band_number
-from api.views.base import ApiView, no_data
+from api.views.base import ApiView, find_symbol, no_data
 from depth.live import ask_for, current, levels
 from depth.volumes import diff
 from markets.errors import NotCollected
@@ -35,12 +35,11 @@ class OrderBookView(ApiView):
     @operation("Levels of the newest order book", OrderBookAnswer, errors=[400, 404], query=OrderBookQuery)
     def get(self, request: Request) -> Response:
         asked, now = OrderBookQuery.read(request), timezone.now()
-        market = asked.get("marketType", "SPOT")
-        symbol = find(asked["symbol"], market).name
-        ask_for(symbol, market, now)
-        body = levels(symbol, market, asked["levels"], now)
+        found = find_symbol(asked["symbol"], asked.get("marketType"))
+        ask_for(found.name, found.market, now)
+        body = levels(found.name, found.market, asked["levels"], now)
         if body is None:
-            raise no_data(symbol)
+            raise no_data(found.name)
         return Response(body)
 
 

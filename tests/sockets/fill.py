@@ -21,10 +21,11 @@ def symbol(name, market, is_collected=True):
 
 def fill():
     rows = [symbol(name, market) for name in SYMBOLS for market in MARKETS]
-    rows += [symbol("IDLEUSDT", "SPOT", is_collected=False), symbol("NEWUSDT", "SPOT")]
+    rows += [symbol("IDLEUSDT", "SPOT", is_collected=False), symbol("NEWUSDT", "SPOT"), symbol("ONLYUSDT", "FUTURES")]
     Symbol.objects.bulk_create(rows)
     read_at = datetime.now(UTC) - timedelta(seconds=40)
     store_books([collected(read_at, symbol=name, market=market) for name in SYMBOLS for market in MARKETS])
+    store_books([collected(read_at, symbol="ONLYUSDT", market="FUTURES")])
 
 
 if __name__ == "__main__":

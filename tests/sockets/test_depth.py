@@ -66,6 +66,11 @@ def test_markets_do_not_mix(site, feed):
         assert (message["marketType"], message["midPrice"]) == ("FUTURES", pytest.approx(501))
 
 
+def test_without_a_market_it_is_the_one_on_which_the_symbol_is_collected(site, feed):
+    with opened(site, "/ws/depth?symbol=ONLYUSDT") as client:
+        assert told_by(client)["marketType"] == "FUTURES"
+
+
 def test_an_older_state_is_told_with_its_true_age_and_status(site, feed, empty_redis):
     symbol = SYMBOLS[1]
     body = json.loads(feed.message(symbol).body)

@@ -11,7 +11,7 @@ from time import monotonic
 
 from django.db import connection
 
-from collector.events import Event, record
+from collector.events import Event, Type, record
 from collector.gathered import GATHERED, Figures, Gathered
 from depth.seconds import SECONDS, BookSecond
 from depth.services import CollectedBook, SpoolFull, accept, kind, measured, minute_of
@@ -25,6 +25,7 @@ SECONDS_EVERY = 5.0
 LOOK_EVERY = 0.25
 MOST_EVENTS = 500  # that wait
 MOST_OF_A_TYPE = 30  # of one type and market in one minute; what is beyond is told as a number
+LEVELS = {Type.SNAPSHOT_LOADED: logging.DEBUG, Type.ERROR: logging.WARNING, Type.UPDATE_FAILED: logging.WARNING}
 MOST_SECONDS = 20_000  # rows that wait
 
 
@@ -100,7 +101,9 @@ class Keeping:
         self._thread.join(seconds)
 
     def event(self, event: Event) -> None:
-        logger.info("%s %s %s %s", event.type, event.market, event.symbol, event.message)
+        logger.log(
+            LEVELS.get(event.type, logging.INFO), "%s %s %s %s", event.type, event.market, event.symbol, event.message
+        )
         self._events.add(event)
 
     def minute(self, books: list[CollectedBook]) -> None:

@@ -1,0 +1,67 @@
+"""Keys in Redis of what was computed from candles, and how long it lives: `indicators:...` and `analysis:...`.
+
+A result is kept with a stamp of the candles that it was made from (the series' version, and what is known of its open
+minute); with another stamp it is as if there were none. So a repaired or newer candle voids it at once."""
+
+import logging
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import cast
+
+from redis import RedisError
+
+from candles.cache import open_key, version_key
+from candles.candle import SeriesKey
+from candles.timeframes import Timeframe
+from markets.connections import cache_redis
+
+logger = logging.getLogger(__name__)
+
+INDICATORS_LIFETIME = 300  # seconds
+ANALYSIS_LIFETIME = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one result is kept, with the stamp that it would have now; an empty one cannot be kept."""
+
+    name: str
+    stamp: bytes
+    lifetime: int
+
+
+def place(kind: str, key: SeriesKey, timeframe: Timeframe, question: str, moment: int, lifetime: int) -> Place:
+    """`question` is all else that was asked, `moment` the open of the candle in which it is asked (epoch seconds):
+    a result of an earlier candle is none of this one. With `kind` "indicators" the open minute counts too."""
+    digest = blake2b(question.encode(), digest_size=12).hexdigest()
+    name = f"{kind}:{key.market}:{key.symbol}:{timeframe.name}:{digest}"
+    try:
+        version, minute = cast("list[bytes | None]", cache_redis().mget([version_key(key), open_key(key)]))
+    except RedisError:
+        return Place(name, b"", lifetime)
+    if not version:
+        return Place(name, b"", lifetime)
+    told = blake2b(minute or b"", digest_size=12).digest() if kind == "indicators" else b""
+    return Place(name, b"%s:%d:%s" % (version, moment, told), lifetime)
+
+
+def find(where: Place) -> bytes | None:
+    """The kept result of this very stamp."""
+    if not where.stamp:
+        return None
+    try:
+        body = cast("bytes | None", cache_redis().get(where.name))
+    except RedisError:
+        return None
+    head = len(where.stamp).to_bytes(2) + where.stamp
+    return body[len(head) :] if body and body.startswith(head) else None
+
+
+def keep(where: Place, body: bytes) -> None:
+    """Keeps what was made after `place` was asked for."""
+    if not where.stamp:
+        return
+    try:
+        cache_redis().set(where.name, len(where.stamp).to_bytes(2) + where.stamp + body, ex=where.lifetime)
+    except RedisError as error:
+        logger.debug("a result is not kept: Redis is away (%s)", error)

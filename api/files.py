@@ -89,7 +89,7 @@ def _json_rows(stretch: Stretch) -> list[dict[str, Any]]:
     ]
 
 
-class _Sink(io.RawIOBase):
+class Sink(io.RawIOBase):
     """A file that forgets what was taken from it; the writer never looks back."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class _Sink(io.RawIOBase):
 
 def parquet_parts(stretches: Iterable[Stretch]) -> Iterator[bytes]:
     """Row groups of about ROW_GROUP rows, then the footer; the same columns as CSV, moments as such."""
-    sink = _Sink()
+    sink = Sink()
     with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
         gathered: list[pa.RecordBatch] = []
         for stretch in stretches:

@@ -6,7 +6,7 @@ from api.views.alerts import AlertsView, RulesView, RuleView
 from api.views.analytics import HistoryView, StatsView
 from api.views.base import UnknownAddress
 from api.views.books import BookView, DepthView, OrderBookView
-from api.views.chart import ChartView
+from api.views.candles import CandlesView, ChartDataView, PriceView
 from api.views.collector import CollectorSymbolsView, CollectorView
 from api.views.documentation import DocsView, SchemaView
 from api.views.export import ExportView
@@ -16,6 +16,7 @@ from api.views.overview import OverviewView
 from api.views.snapshots import SnapshotsView
 from api.views.status import StatusView
 from api.views.symbols import SymbolsView
+from api.views.technical import AnalysisView, IndicatorsView
 from dex.events import Status
 from markets.models import Market
 
@@ -36,7 +37,11 @@ resources = [
     path("binance/futures", BookView.as_view(market=Market.FUTURES)),
     path("binance/depth", DepthView.as_view()),
     path("orderbook", OrderBookView.as_view()),
-    path("chart-data", ChartView.as_view()),
+    path("candles", CandlesView.as_view()),
+    path("price", PriceView.as_view()),
+    path("indicators", IndicatorsView.as_view()),
+    path("analysis", AnalysisView.as_view()),
+    path("chart-data", ChartDataView.as_view()),
     path("export", ExportView.as_view()),
     path("overview", OverviewView.as_view()),
     path("snapshots", SnapshotsView.as_view()),

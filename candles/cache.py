@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 from redis import RedisError
 
-from candles.candle import MINUTE_MS, Candle, Kline, SeriesKey, candle_of, milliseconds_of
+from candles.candle import MINUTE_MS, Candle, Kline, SeriesKey, milliseconds_of
 from candles.timeframes import Timeframe
 from markets.connections import cache_redis
 
@@ -76,7 +76,7 @@ def open_key(key: SeriesKey) -> str:
     return f"candles:open:{key.market}:{key.symbol}"
 
 
-def look(question: Question, now: datetime) -> tuple[Candle | None, str, Stored | None]:
+def look(question: Question, now: datetime) -> tuple[OpenMinute | None, str, Stored | None]:
     """In one trip: the open minute, the series' version (empty: answers cannot be kept), and the kept answer."""
     keys = [open_key(question.key), version_key(question.key), answer_key(question)]
     try:
@@ -99,14 +99,14 @@ def _read(body: bytes | None) -> _Answer | None:
         return None  # kept by another release
 
 
-def _fresh(body: bytes | None, now: datetime) -> Candle | None:
+def _fresh(body: bytes | None, now: datetime) -> OpenMinute | None:
     try:
         found = _open_minute.decode(body) if body else None
     except msgspec.DecodeError:
         return None
     if found is None or milliseconds_of(now) > found.kline.open_time + MINUTE_MS + GRACE_MS:
         return None
-    return candle_of(found.kline, closed=False)
+    return found
 
 
 def keep(question: Question, version: str, stored: Stored) -> None:
@@ -136,12 +136,3 @@ def keep_open(minutes: Sequence[tuple[SeriesKey, OpenMinute]]) -> None:
         for key, minute in minutes:
             pipe.set(open_key(key), _encode(minute), ex=OPEN_LIFETIME)
         pipe.execute()
-
-
-def open_heard_at(key: SeriesKey) -> int | None:
-    """When the open minute was last heard of, epoch milliseconds; None when none is kept, or Redis is away."""
-    try:
-        body = cache_redis().get(open_key(key))
-        return _open_minute.decode(body).heard_at if isinstance(body, bytes) else None
-    except (RedisError, msgspec.DecodeError):
-        return None

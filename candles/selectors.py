@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg import sql
 
 from candles import cache
-from candles.candle import Candle, SeriesKey, judged, merge
+from candles.candle import Candle, SeriesKey, candle_of, judged, merge, moment_of
 from candles.models import Hole, SeriesState
 from candles.rollups import COLUMNS, FROM_BUCKETS, FROM_MINUTES, SERIES
 from candles.timeframes import DAY, MINUTE, SPELLINGS, Timeframe
@@ -108,6 +108,14 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest candle, and when its close was the price."""
+
+    candle: Candle
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far one series is collected: `done` of `total` minutes that the exchange has within the wanted time."""
 
@@ -179,26 +187,65 @@ def candles(
     from `start` on, or without `start` the newest. The one that is open is among them.
 
     Two queries, more where minutes are missing by the hundred; none when the cache has the answer."""
-    last = timeframe.open_of(min(end or now, now))
-    first = None if start is None else timeframe.open_of(start + timeframe.length - timedelta(microseconds=1))
-    if start is not None and not timeframe.minutes:
-        first = start if start == timeframe.open_of(start) else timeframe.end_of(timeframe.open_of(start))
-    if first is not None and first > last:
+    question = _question(key, timeframe, now, start, end, limit)
+    return [] if question is None else _answer(question, now)[0]
+
+
+def newest(key: SeriesKey, timeframe: Timeframe, now: datetime) -> Newest | None:
+    """The newest candle, open or closed; None when nothing is known. At most two queries."""
+    found, heard_at = _answer(cache.Question(key, timeframe, None, timeframe.open_of(now), 1), now)
+    return Newest(found[-1], heard_at) if found and heard_at else None
+
+
+def between(key: SeriesKey, timeframe: Timeframe, start: datetime, end: datetime, now: datetime) -> list[Candle]:
+    """Every closed minute's part of the candles that open within `start` to `end` (aware, both included), past the
+    cache. Two queries, of as many rows as there are: ask for stretches."""
+    question = _question(key, timeframe, now, start, end, 1)
+    if question is None or question.first is None:
         return []
-    question = cache.Question(key, timeframe, first, last, limit)
-    open_minute, version, known = cache.look(question, now)
+    stop = timeframe.end_of(question.last)
+    with connection.cursor() as cursor:
+        cursor.execute(BOUNDS, _named(key))
+        until = cursor.fetchone()[1]
+        asked = {**_named(key), "start": question.first, "end": stop, "limit": (stop - question.first) // MINUTE}
+        cursor.execute(QUERIES[timeframe.name, False], asked)
+        return [judged(_candle(row), timeframe, until or now, now) for row in cursor.fetchall()]
+
+
+def bounds(key: SeriesKey) -> tuple[datetime | None, datetime | None]:
+    """The oldest minute, and the end of the newest that is known. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(BOUNDS, _named(key))
+        found: tuple[datetime | None, datetime | None] = cursor.fetchone()
+        return found
+
+
+def _question(
+    key: SeriesKey, timeframe: Timeframe, now: datetime, start: datetime | None, end: datetime | None, limit: int
+) -> cache.Question | None:
+    """What is asked, in opening times; None when no candle opens within the range."""
+    last = timeframe.open_of(min(end or now, now))
+    first = None
+    if start is not None:
+        first = timeframe.open_of(start)
+        first = first if first == start else timeframe.end_of(first)
+        if first > last:
+            return None
+    return cache.Question(key, timeframe, first, last, limit)
+
+
+def _answer(question: cache.Question, now: datetime) -> tuple[list[Candle], datetime | None]:
+    """The candles, and when their newest price was heard of (None: nothing is known)."""
+    minute, version, known = cache.look(question, now)
     if known is None:
         known = _stored(question)
         cache.keep(question, version, known)
-    found = [judged(candle, timeframe, known.settled or now, now) for candle in known.candles]
-    if open_minute is not None and (known.settled is None or open_minute.open_time >= known.settled):
-        found = _with_open(found, open_minute, question, now)
-    return found[-limit:] if first is None else found[:limit]
-
-
-def newest(key: SeriesKey, timeframe: Timeframe, now: datetime) -> Candle | None:
-    """The newest candle, open or closed; None when nothing is known. At most two queries."""
-    return next(reversed(candles(key, timeframe, now, limit=1)), None)
+    found = [judged(candle, question.timeframe, known.settled or now, now) for candle in known.candles]
+    heard_at = known.settled
+    if minute is not None and (known.settled is None or moment_of(minute.kline.open_time) >= known.settled):
+        found = _with_open(found, candle_of(minute.kline, closed=False), question, now)
+        heard_at = moment_of(minute.heard_at)
+    return (found[-question.limit :] if question.first is None else found[: question.limit]), heard_at
 
 
 def _with_open(found: list[Candle], minute: Candle, question: cache.Question, now: datetime) -> list[Candle]:

@@ -19,10 +19,7 @@ class ChartQuery(RangeQuery):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if "timeframe" in data:
-            problem = (
-                "must not be given together with depth" if "depth" in data else "candles are not kept yet; give depth"
-            )
-            raise serializers.ValidationError({"timeframe": problem})
+            raise serializers.ValidationError({"timeframe": "must not be given together with depth"})
         if "depth" not in data:
             raise serializers.ValidationError({"depth": "one of depth and timeframe is required"}, code="required")
         return super().to_internal_value(data)

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from api.files import KINDS
+from api.serializers.candles import TimeframeField
 from api.serializers.common import Answer
 from api.serializers.fields import BANDS, BandField, MarketField, RangeQuery, WordField, band_number
 from api.serializers.snapshots import SnapshotRow
@@ -67,13 +68,14 @@ class ExportQuery(RangeQuery):
 
     market_names = ("marketType", "market")
     lists = ("symbol", "depth", *market_names)
-    dataset = WordField(["depth"], required=False, default="depth", help_text="Which series.")
+    dataset = WordField(["depth", "candles"], required=False, default="depth", help_text="Which series.")
     symbol = SymbolsField(str.upper, help_text="One or several, such as BTCUSDT; lower case is accepted.")
     marketType = MarketsField(
         _market, required=False, default=(), help_text="Also as `market`. Without it SPOT, or FUTURES where only there."
     )
     depth = BandsField(_band, required=False, default=(), help_text="Percent from the best price; all without it.")
     interval = WordField(list(INTERVALS), required=False, default="1m", help_text="Hours and days are averages.")
+    timeframe = TimeframeField(required=False, help_text="Of candles; else what `interval` says.")
     format = WordField(list(KINDS), required=False, default="csv")
 
     @classmethod
@@ -90,6 +92,24 @@ class ExportQuery(RangeQuery):
         return attrs
 
 
+class ExportRow(SnapshotRow):
+    """A row of the chosen dataset: `depth` and what goes with it, or `timeframe` and the figures of a candle."""
+
+    depth = serializers.FloatField(required=False)
+    timeframe = serializers.CharField(required=False)
+    open = serializers.FloatField(required=False)
+    high = serializers.FloatField(required=False)
+    low = serializers.FloatField(required=False)
+    close = serializers.FloatField(required=False)
+    volume = serializers.FloatField(required=False, help_text="In the base asset.")
+    quote_volume = serializers.FloatField(required=False)
+    taker_buy_volume = serializers.FloatField(required=False)
+    taker_buy_quote_volume = serializers.FloatField(required=False)
+    trades = serializers.IntegerField(required=False)
+    closed = serializers.BooleanField(required=False)
+    minutes = serializers.IntegerField(required=False, help_text="Of which the candle is made.")
+
+
 class ExportAnswer(Answer):
-    data = SnapshotRow(many=True, help_text="By symbol, market and band as they were asked for, then by time.")
+    data = ExportRow(many=True, help_text="By symbol, market and band as they were asked for, then by time.")
     count = serializers.IntegerField()

@@ -1,5 +1,6 @@
 """GET export: series as a file, streamed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -7,12 +8,16 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from api.candle_files import PARTS
 from api.files import KINDS
 from api.schema import ALWAYS, ANYBODY, MEANINGS
 from api.serializers.common import Error
 from api.serializers.export import ExportAnswer, ExportQuery
 from api.streaming import file_name, streamed
 from api.views.base import ApiView, FirstRenderer
+from candles import export as candles
+from candles.candle import SeriesKey
+from candles.timeframes import read_timeframe
 from depth.export import Selection, choose_books, stretches
 
 RESPONSES: dict[Any, Any] = {
@@ -30,7 +35,20 @@ class ExportView(ApiView):
     def get(self, request: Request) -> StreamingHttpResponse:
         asked = ExportQuery.read(request)
         books = choose_books(asked["symbol"], asked["marketType"])
+        if asked["dataset"] == "candles":
+            return self.candles(request, asked, books)
         selection = Selection(books, asked["bands"], asked["start"], asked["end"], asked["interval"])
         kind = KINDS[asked["format"]]
         parts = kind.parts(stretches(selection))
         return streamed(request._request, parts, kind.media_type, file_name(selection, asked["format"]))
+
+    def candles(
+        self, request: Request, asked: dict[str, Any], books: tuple[tuple[str, str], ...]
+    ) -> StreamingHttpResponse:
+        timeframe = read_timeframe(asked.get("timeframe") or asked["interval"])
+        keys = tuple(SeriesKey("binance", market, symbol) for symbol, market in books)
+        selection = candles.CandleSelection(keys, timeframe, asked["start"], asked["end"])
+        parts: Iterator[bytes] = PARTS[asked["format"]](candles.stretches(selection))
+        named = "-".join(books[0]) if len(books) == 1 else f"{len(books)}-series"
+        name = f"{named}-candles-{timeframe.name}.{asked['format']}"
+        return streamed(request._request, parts, KINDS[asked["format"]].media_type, name)

@@ -125,7 +125,7 @@ def test_hours_are_means_that_are_complete_only_when_every_minute_is(client, reg
         ("symbol=BTCUSDT", 400, "missing_parameter", "depth"),
         ("depth=1", 400, "missing_parameter", "symbol"),
         ("symbol=BTCUSDT&depth=1&timeframe=1h", 400, "invalid_parameter", "timeframe"),
-        ("symbol=BTCUSDT&timeframe=1h", 400, "invalid_parameter", "timeframe"),
+        ("symbol=BTCUSDT&timeframe=7h", 400, "invalid_parameter", "timeframe"),
         ("symbol=BTCUSDT&depth=2", 400, "invalid_parameter", "depth"),
         ("symbol=BTCUSDT&depth=1&type=SPOT", 400, "invalid_parameter", "type"),
         ("symbol=BTCUSDT&depth=1&marketType=MARGIN", 400, "invalid_parameter", "marketType"),

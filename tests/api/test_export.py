@@ -127,7 +127,7 @@ def test_several_symbols_markets_and_bands(client, books, query, series):
         ("symbol=BTCUSDT&market=SPOT&market=MARS", 400, "invalid_parameter", "market"),
         ("symbol=BTCUSDT&interval=5m", 400, "invalid_parameter", "interval"),
         ("symbol=BTCUSDT&format=xls", 400, "invalid_parameter", "format"),
-        ("symbol=BTCUSDT&dataset=candles", 400, "invalid_parameter", "dataset"),
+        ("symbol=BTCUSDT&dataset=candels", 400, "invalid_parameter", "dataset"),
         ("symbol=BTCUSDT&from=2&to=1", 400, "invalid_parameter", "from"),
         ("symbol=" + ",".join(f"S{n}" for n in range(1001)), 400, "invalid_parameter", "symbol"),
     ],

@@ -50,7 +50,7 @@ def test_answers_are_as_described(case, credentials):
 
 
 @pytest.mark.usefixtures("books", "_one_connection")
-@schema.include(method="GET", path_regex="depth|spot|futures|chart-data|snapshots|analytics|export").parametrize()
+@schema.include(method="GET", path_regex="depth|spot|futures|chart-data|snapshots|analytics|export|candles|price").parametrize()
 @bounded
 def test_answers_about_what_is_stored_are_as_described(case, credentials):
     """Names at random are seldom known; these requests get as far as the data."""

@@ -13,6 +13,10 @@ from simulator.faults import Fault
 from simulator.listings import Listing, Market
 from simulator.market import UnknownSymbol
 from simulator.parameters import Parameters
+from simulator.trades import Trades
+
+_HOUR = 3_600_000
+_OLDEST = 48 * _HOUR  # futures tell no older trades
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,36 @@ def klines(context: Context, default: int, most: int) -> bytes:
         return b"[]"
     rows = context.exchange.market.candles(listing, interval, context.now, limit, start, end)
     return msgspec.json.encode([encode.kline(listing, row) for row in rows])
+
+
+def agg_trades(context: Context, rows: Callable[[Listing, Trades], list[dict[str, Any]]]) -> bytes:
+    """Aggregated trades of one symbol, oldest first: from an id or a time on, else the newest before a time."""
+    parameters, listing, source = context.parameters, context.listing(), context.exchange.market
+    limit, first = parameters.limit(500, 1000), parameters.number("fromId")
+    start, end = parameters.number("startTime"), parameters.number("endTime")
+    if first is not None and context.market == "spot" and not (start is None and end is None):
+        raise errors.bad_combination()
+    if start is not None and end is not None and start > end:
+        raise errors.start_after_end()
+    if start is not None and end is not None and context.market == "futures" and end - start > _HOUR:
+        raise errors.more_than_an_hour()
+    known = source.next_trade_id(listing, context.now)
+    earliest = max(listing.onboard, context.now - _OLDEST if context.market == "futures" else 0)
+    oldest = source.trade_id_at(listing, earliest)
+    if first is None:
+        stop = known if end is None else min(known, source.trade_id_at(listing, _within(end + 1, listing, context.now)))
+        if start is not None:
+            first = source.trade_id_at(listing, _within(start, listing, context.now))
+        else:
+            first = max(oldest, stop - limit)
+        limit = min(limit, stop - max(first, oldest))
+    parts = source.trades_from(listing, max(first, oldest), min(limit, known - max(first, oldest)), context.now)
+    return msgspec.json.encode([row for part in parts for row in rows(listing, part)])
+
+
+def _within(time: int, listing: Listing, now: int) -> int:
+    """A time that trades may have, at most a little later than now."""
+    return min(max(time, listing.onboard), now + 1000)
 
 
 def ticker_24hr(context: Context, listing: Listing, full: bool = True) -> dict[str, Any]:

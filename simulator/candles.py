@@ -148,6 +148,18 @@ def _whole(listing: Listing, seed: int, interval: str, first: int, count: int) -
     return [_from_days(listing, seed, begin, end - 1) for begin, end in pairwise(ends)]
 
 
+@lru_cache(maxsize=2048)
+def _closed_minutes(listing: Listing, seed: int, begin: int, last: int) -> tuple[Candle, ...]:
+    """What is closed of the candle that opened at `begin` (ms), in minute number `last`: one candle or none."""
+    parts: list[Candle] = []
+    middle = max(begin, last * MINUTE // DAY * DAY)
+    if begin < middle:
+        parts.append(_from_days(listing, seed, begin, middle - 1))
+    if middle // MINUTE < last:
+        parts += _from_minutes(listing, seed, "1m", middle // MINUTE, last - middle // MINUTE)
+    return (merged(begin, last * MINUTE - 1, parts),) if parts else ()
+
+
 def _open(listing: Listing, seed: int, interval: str, number: int, now: int) -> Candle:
     """The candle that is open at `now`."""
     begin, end = opens_at(interval, number), opens_at(interval, number + 1)
@@ -155,14 +167,8 @@ def _open(listing: Listing, seed: int, interval: str, number: int, now: int) -> 
     if interval == "1s":
         part = _part(listing, seed, last, begin % MINUTE // STEP, steps)
         return merged(begin, end - 1, [part])
-    parts: list[Candle] = []
-    middle = max(begin, now // DAY * DAY)
-    if begin < middle:
-        parts.append(_from_days(listing, seed, begin, middle - 1))
-    if middle // MINUTE < last:
-        parts += _from_minutes(listing, seed, "1m", middle // MINUTE, last - middle // MINUTE)
-    parts.append(minute_until(listing, seed, last, steps))
-    return merged(begin, end - 1, parts)
+    before = _closed_minutes(listing, seed, begin, last)
+    return merged(begin, end - 1, [*before, minute_until(listing, seed, last, steps)])
 
 
 def candles(

@@ -28,11 +28,19 @@ def pace(listing: Listing) -> float:
 
 def aggregates_before(listing: Listing, seed: int, minutes: Ints) -> Ints:
     """The id of the first aggregated trade in each minute (counted from the epoch): rises by FEWEST at least."""
+    return _counted(listing, seed, minutes) - _origin(listing, seed)
+
+
+def _counted(listing: Listing, seed: int, minutes: Ints) -> Ints:
     since = minutes - listing.onboard // MINUTE
     season = _SWING * _DAY / (2 * np.pi) * -np.cos(2 * np.pi * (minutes % _DAY / _DAY - 0.35))
     early, _ = uniforms(hashes(key_of(seed, "aggregates", listing.symbol, listing.market), minutes))
-    start = _SWING * _DAY / (2 * np.pi)
-    return np.floor(pace(listing) * (since + season + start + _JITTER * early)).astype(np.int64)
+    return np.asarray(np.floor(pace(listing) * (since + season + _JITTER * early)).astype(np.int64))
+
+
+@lru_cache(maxsize=1024)
+def _origin(listing: Listing, seed: int) -> int:
+    return int(_counted(listing, seed, np.array([listing.onboard // MINUTE]))[0])
 
 
 def trades_before(listing: Listing, ids: Ints) -> Ints:

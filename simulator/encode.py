@@ -2,6 +2,7 @@
 
 Books are written digit by digit for all levels at once: 5000 levels a side take about a millisecond or two."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from simulator.books import Levels
 from simulator.candles import Candle
 from simulator.hashing import Ints
 from simulator.listings import Listing
+from simulator.trades import Trades
 
 Bytes = NDArray[np.uint8]
 SPOT_DECIMALS = 8  # spot writes every number with eight
@@ -144,3 +146,12 @@ def kline(listing: Listing, candle: Candle) -> list[Any]:
         quote(listing, candle.quote_volume), candle.trades, quantity(listing, candle.taker_volume),
         quote(listing, candle.taker_quote_volume), "0",
     ]  # fmt: skip
+
+
+def agg_trades(listing: Listing, trades: Trades) -> Iterator[dict[str, Any]]:
+    """The fields that REST and streams of both markets share."""
+    columns = (trades.ticks, trades.lots, trades.numbers[:-1], trades.numbers[1:] - 1, trades.times, trades.sells)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for i, (ticks, lots, first, last, time, sells) in enumerate(rows, start=trades.first):
+        texts = {"a": i, "p": price(listing, ticks), "q": quantity(listing, lots)}
+        yield texts | {"f": first, "l": last, "T": time, "m": sells}

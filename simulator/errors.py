@@ -52,3 +52,7 @@ def invalid_depth_limit(limit: int) -> ApiError:
 
 def start_after_end() -> ApiError:
     return ApiError(-1023, "Start time is greater than end time.")
+
+
+def more_than_an_hour() -> ApiError:
+    return ApiError(-1127, "More than 1 hours between startTime and endTime.")

@@ -85,6 +85,10 @@ def klines(context: Context) -> bytes:
     return answers.klines(context, 500, 1500)
 
 
+def agg_trades(context: Context) -> bytes:
+    return answers.agg_trades(context, lambda listing, trades: list(encode.agg_trades(listing, trades)))
+
+
 def _many(context: Context, figures: Callable[[Listing], dict[str, Any]]) -> bytes:
     """One symbol's figures as an object, else those of all symbols that trade as an array."""
     one = context.parameters.symbol()
@@ -144,6 +148,7 @@ ENDPOINTS = {
     "/fapi/v1/exchangeInfo": Endpoint(exchange_info, constant(1)),
     "/fapi/v1/depth": Endpoint(depth, _depth_weight),
     "/fapi/v1/klines": Endpoint(klines, _klines_weight),
+    "/fapi/v1/aggTrades": Endpoint(agg_trades, constant(20)),
     "/fapi/v1/ticker/24hr": Endpoint(ticker_24hr, by_symbol(1, 40)),
     "/fapi/v1/ticker/price": Endpoint(ticker_price, by_symbol(1, 2)),
     "/fapi/v1/ticker/bookTicker": Endpoint(book_ticker, by_symbol(2, 5)),

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulator import spoil
+from simulator.beats import Source
 from simulator.channels import Channel, channel
 from simulator.connections import RULES, Connection, Message, SocketRules
 from simulator.exchange import Exchange
 from simulator.faults import MESSAGE_KINDS, Fault
 from simulator.listings import Market
-from simulator.sources import ReplaySource, Source, source
+from simulator.sources import ReplaySource, source
 
 TICK = 50  # ms
 _AHEAD = 1 << 20  # bytes that may wait for a listener while a recording goes on

@@ -85,6 +85,12 @@ def klines(context: Context) -> bytes:
     return answers.klines(context, 500, 1000)
 
 
+def agg_trades(context: Context) -> bytes:
+    return answers.agg_trades(
+        context, lambda listing, trades: [row | {"M": True} for row in encode.agg_trades(listing, trades)]
+    )
+
+
 def _many(context: Context, figures: Callable[[Listing], dict[str, Any]]) -> bytes:
     """One symbol's figures as an object, `symbols=` or all of them as an array."""
     one, some = context.parameters.symbol(), context.parameters.symbols()
@@ -124,6 +130,7 @@ ENDPOINTS = {
     "/api/v3/klines": Endpoint(
         klines, constant(2), ("symbol", "interval", "startTime", "endTime", "timeZone", "limit")
     ),
+    "/api/v3/aggTrades": Endpoint(agg_trades, constant(4), ("symbol", "fromId", "startTime", "endTime", "limit")),
     "/api/v3/ticker/24hr": Endpoint(ticker_24hr, _ticker_weight, ("symbol", "symbols", "type")),
     "/api/v3/ticker/price": Endpoint(ticker_price, by_symbol(2, 4), ("symbol", "symbols")),
     "/api/v3/ticker/bookTicker": Endpoint(book_ticker, by_symbol(2, 4), ("symbol", "symbols")),

@@ -13,9 +13,9 @@ NAMES = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT", "1INCHUSDT")
 
 
 class Simulator:
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.port_file = Path(folder) / "port"
-        argv = [sys.executable, "-m", "simulator", "--port", "0", "--port-file", str(self.port_file)]
+        argv = [sys.executable, "-m", "simulator", "--port", "0", "--port-file", str(self.port_file), *options]
         self.process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
         until = time.monotonic() + 30
         while not self.port_file.exists():

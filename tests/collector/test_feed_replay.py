@@ -1,0 +1,89 @@
+"""Real recordings through the running feed end in the book that the exchange's rules make of them, level by level."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from collector.feed.run import Feed
+from tests.collector.feeding import MARKETS, running, until
+from tests.collector.simulated import Simulator
+
+RECORDED = Path("/work/shared/recorded")
+FILES = {
+    "SPOT": ("spot_btcusdt_20240808.gz", "spot_btcusdt_20240809.gz"),
+    "FUTURES": ("usdm_btcusdt_20240808.gz",),
+}
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(params=MARKETS)
+def replay(request, tmp_path, settings, forgetful, empty_redis, transactional_db):
+    """A simulated exchange that plays a market's recording to its first listener; gives (market, simulator, files)."""
+    files = [RECORDED / name for name in FILES[request.param]]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"{RECORDED} is not here")
+    arguments = [argument for file in files for argument in ("--replay", str(file))]
+    playing = Simulator(tmp_path, *arguments, "--replay-start", "subscriber", "--replay-speed", "300")
+    socket = playing.url.replace("http", "ws")
+    settings.VENUE_URLS = {"binance": {market: {"rest": playing.url, "ws": socket} for market in MARKETS}}
+    settings.SYMBOLS = settings.LIVE_SYMBOLS = "BTCUSDT"
+    yield request.param, playing, files
+    playing.stop()
+
+
+def naive(files):
+    """The last book of a recording, as plain as it can be: the snapshot, then every later diff."""
+    sides, sequence = None, 0
+    early = []
+    for file in files:
+        for line in gzip.open(file, "rt"):
+            body = json.loads(line.partition(" ")[2])
+            if "lastUpdateId" in body and sides is None:
+                sides = {
+                    key: {float(p): float(q) for p, q in body[name]} for key, name in (("b", "bids"), ("a", "asks"))
+                }
+                sequence = body["lastUpdateId"]
+                waiting, early = early, []
+                for diff in waiting:
+                    sequence = _apply(sides, diff, sequence)
+            elif "@depth" in body.get("stream", ""):
+                if sides is None:
+                    early.append(body["data"])
+                else:
+                    sequence = _apply(sides, body["data"], sequence)
+    return sides, sequence
+
+
+def _apply(sides, diff, sequence):
+    if diff["u"] <= sequence:
+        return sequence
+    for key in ("b", "a"):
+        for price, quantity in diff[key]:
+            if float(quantity):
+                sides[key][float(price)] = float(quantity)
+            else:
+                sides[key].pop(float(price), None)
+    return diff["u"]
+
+
+def test_a_recording_ends_level_equal(replay):
+    from collector.services import sync_registry
+
+    market, playing, files = replay
+    sides, sequence = naive(files)
+    sync_registry()
+    with running(Feed()) as feed:
+        until(lambda: playing.control("GET", "/streams")["replay"]["ended"], 60)
+        followed = feed.books.followed[market, "BTCUSDT"]
+        until(lambda: followed.sync.synced and followed.sync.book.sequence == sequence, 20)
+        held, resyncs = followed.sync.book.frozen(), followed.sync.resyncs
+    assert resyncs == 0
+    for side, true, sign in ((held.bids, sides["b"], -1), (held.asks, sides["a"], 1)):
+        edge = side.known_to
+        mine = {
+            p: q for p, q in zip(side.prices.tolist(), side.quantities.tolist(), strict=True) if p * sign <= edge * sign
+        }
+        assert len(mine) > 500
+        assert mine == {price: quantity for price, quantity in true.items() if price * sign <= edge * sign}

@@ -10,7 +10,7 @@ from collector.feed.run import Feed
 from tests.collector.feeding import MARKETS, running, until
 from tests.collector.simulated import Simulator
 
-RECORDED = Path("/work/shared/recorded")
+RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
 FILES = {
     "SPOT": ("spot_btcusdt_20240808.gz", "spot_btcusdt_20240809.gz"),
     "FUTURES": ("usdm_btcusdt_20240808.gz",),
@@ -35,25 +35,29 @@ def replay(request, tmp_path, settings, forgetful, empty_redis, transactional_db
 
 def naive(files):
     """The last book of a recording, as plain as it can be: the snapshot, then every later diff."""
-    sides, sequence = None, 0
-    early = []
-    for file in files:
-        for line in gzip.open(file, "rt"):
-            body = json.loads(line.partition(" ")[2])
-            if "lastUpdateId" in body and sides is None:
-                sides = {
-                    key: {float(p): float(q) for p, q in body[name]} for key, name in (("b", "bids"), ("a", "asks"))
-                }
-                sequence = body["lastUpdateId"]
-                waiting, early = early, []
-                for diff in waiting:
-                    sequence = _apply(sides, diff, sequence)
-            elif "@depth" in body.get("stream", ""):
-                if sides is None:
-                    early.append(body["data"])
-                else:
-                    sequence = _apply(sides, body["data"], sequence)
+    sides, sequence, early = None, 0, []
+    for body in bodies(files):
+        if "lastUpdateId" in body and sides is None:
+            sides = {key: dict(numbers(body[name])) for key, name in (("b", "bids"), ("a", "asks"))}
+            sequence = body["lastUpdateId"]
+            for diff in early:
+                sequence = _apply(sides, diff, sequence)
+        elif "@depth" in body.get("stream", "") and sides is None:
+            early.append(body["data"])
+        elif "@depth" in body.get("stream", ""):
+            sequence = _apply(sides, body["data"], sequence)
     return sides, sequence
+
+
+def bodies(files):
+    for file in files:
+        with gzip.open(file, "rt") as lines:
+            for line in lines:
+                yield json.loads(line.partition(" ")[2])
+
+
+def numbers(levels):
+    return ((float(price), float(quantity)) for price, quantity in levels)
 
 
 def _apply(sides, diff, sequence):
@@ -81,9 +85,10 @@ def test_a_recording_ends_level_equal(replay):
         held, resyncs = followed.sync.book.frozen(), followed.sync.resyncs
     assert resyncs == 0
     for side, true, sign in ((held.bids, sides["b"], -1), (held.asks, sides["a"], 1)):
-        edge = side.known_to
-        mine = {
-            p: q for p, q in zip(side.prices.tolist(), side.quantities.tolist(), strict=True) if p * sign <= edge * sign
-        }
+
+        def known(levels, edge=side.known_to, sign=sign):
+            return {price: quantity for price, quantity in levels if price * sign <= edge * sign}
+
+        mine = known(zip(side.prices.tolist(), side.quantities.tolist(), strict=True))
         assert len(mine) > 500
-        assert mine == {price: quantity for price, quantity in true.items() if price * sign <= edge * sign}
+        assert mine == known(true.items())

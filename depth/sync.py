@@ -6,12 +6,13 @@ leads to no later state than the book's is stale, one that leads from a later st
 any other is applied."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from depth.audit import Audit, compare
 from depth.book import MOST_LEVELS, DepthDiff, OrderBook, Snapshot, are_levels
 
 SNAPSHOT_LOADED = "SNAPSHOT_LOADED"
@@ -95,6 +96,8 @@ class BookSync:
         self.state = State.WAITING
         self.received_at = 0.0  # ours, epoch seconds: of the newest diff that is in the book
         self.resyncs = 0
+        self.audit: Audit | None = None  # of the newest snapshot that was merged
+        self.corrections = 0  # audits that found the book wrong
         self._most_levels = most_levels
         self._trail: _Trail | None = None  # while not following: None until there is a diff to start from
         self._following = False  # the book has every diff so far
@@ -245,14 +248,8 @@ class BookSync:
         if snapshot.sequence < trail.floor:
             details = {"snapshot": snapshot.sequence, "needed": trail.floor}
             return Outcome(False, (SyncEvent(UPDATE_FAILED, "the snapshot is older than the diffs", details),))
-        book = OrderBook(self._most_levels)
-        book.load(snapshot)
-        if book.event_time is None:
-            book.event_time = trail.event_time
-        replayed = 0
-        for diff in trail.since(snapshot.sequence):
-            book.apply(diff.bids, diff.asks, diff.sequence, diff.event_time)
-            replayed += 1
+        diffs = list(trail.since(snapshot.sequence))
+        book, replayed = self._replayed(snapshot, diffs, trail.event_time), len(diffs)
         if book.crossed:
             details = {"snapshot": snapshot.sequence, "replayed": replayed}
             return Outcome(False, (SyncEvent(UPDATE_FAILED, "snapshot and diffs make a crossed book", details),))
@@ -286,11 +283,31 @@ class BookSync:
         return self._merge(snapshot, book)
 
     def _merge(self, snapshot: Snapshot, book: OrderBook) -> Outcome:
+        """The snapshot tells first whether the book was right. If it was not, nothing of the book is kept: what was
+        wrong within the snapshot's reach may be wrong beyond it."""
         history = self._history
         assert history is not None  # noqa: S101 - the callers have looked
-        made = book.merged(snapshot, history.since(snapshot.sequence))
+        since = list(history.since(snapshot.sequence))
+        self.audit = audit = compare(book.frozen(), snapshot, since)
+        details = {"merged": True, "compared": audit.compared, "equal": audit.equal}
+        made = book.merged(snapshot, since) if audit.clean else self._replayed(snapshot, since, book.event_time)
         if made.crossed:
             outcome = self.fail("the book and a fresh snapshot make a crossed book")
             self._trail = _Trail(book.sequence, self.received_at)
             return outcome
-        return self._loaded(made, snapshot, {"merged": True})
+        outcome = self._loaded(made, snapshot, details)
+        if audit.clean:
+            return outcome
+        self.corrections += 1
+        wrong = f"{audit.compared - audit.equal} of {audit.compared} levels were not the exchange's"
+        return Outcome(True, (SyncEvent(UPDATE_FAILED, wrong, {"top": len(audit.top), **details}), *outcome.events))
+
+    def _replayed(self, snapshot: Snapshot, diffs: Iterable[DepthDiff], event_time: int | None) -> OrderBook:
+        """A book of the snapshot and the diffs after it. `event_time` is of what is in it without diffs."""
+        book = OrderBook(self._most_levels)
+        book.load(snapshot)
+        if book.event_time is None:
+            book.event_time = event_time
+        for diff in diffs:
+            book.apply(diff.bids, diff.asks, diff.sequence, diff.event_time)
+        return book

@@ -53,6 +53,7 @@ class Feed:
         if self.sync.synced:
             assert_right(self.sync.book, self.exchange)
             self.checked += 1
+        assert self.sync.corrections == 0  # a book that was right is not called wrong
 
     def step(self):
         random, diffs = self.random, self.exchange.diffs
@@ -331,21 +332,22 @@ def test_a_price_beyond_the_known_range_is_not_trusted_until_it_is_back(narrow):
     assert (sync.state, sync.wants_snapshot) == (State.STALE, True)
 
 
-def deep(at):
-    sides = [("499", "1"), ("400", "2")], [("600", "3"), ("700", "4")]
-    return snapshot_from_levels(*sides, 3, at)
+def deep(sync, sequence):
+    """A whole book that is as the sync knows it, and more."""
+    asks = [(str(price), str(quantity)) for price, quantity in sync.book.top(1)[1]]
+    return snapshot_from_levels([("498", "1"), ("400", "2")], [*asks, ("700", "4")], 3, sequence)
 
 
 def test_a_price_beyond_the_known_range_is_cured_by_a_snapshot_without_a_resync(narrow):
     sync, best, at = narrow
     sync.offer(bids(at, (best, 0.0), (300.0, 1.0)), 2.0)
     assert sync.offer(bids(at + 1, (301.0, 1.0)), 2.1).changed
-    assert not sync.snapshot(deep(at + 3)).changed
+    assert not sync.snapshot(deep(sync, at + 3)).changed
     assert not sync.wants_snapshot  # the one that came waits for its diffs
     assert types(sync.offer(bids(at + 2, (498.0, 5.0)), 2.2)) == [SNAPSHOT_LOADED]
     sync.offer(bids(at + 3, (497.0, 5.0)), 2.3)
     assert (sync.state, sync.resyncs) == (State.SYNCED, 0)
-    assert sync.book.top(9)[0] == [(499, 1), (497, 5), (400, 2)]
+    assert sync.book.top(9)[0] == [(498, 1), (497, 5), (400, 2)]
 
 
 @pytest.mark.parametrize("lost", ["connection", "snapshot", "at once"])
@@ -367,7 +369,7 @@ def test_a_price_that_stays_beyond_the_known_range_is_cured_after_other_troubles
     if lost != "at once":
         sync.offer(bids(at + 2, (302.0, 1.0)), 2.1)
     assert (sync.state, sync.wants_snapshot) == (State.STALE, True)
-    assert types(sync.snapshot(deep(sync.book.sequence))) == [SNAPSHOT_LOADED]
+    assert types(sync.snapshot(deep(sync, sync.book.sequence))) == [SNAPSHOT_LOADED]
     assert (sync.state, sync.resyncs) == (State.SYNCED, 0)
 
 
@@ -434,4 +436,33 @@ def test_a_snapshot_from_before_the_merge_began_changes_nothing(exchange):
     assert not sync.snapshot(exchange.snapshot(exchange.state_after(9), 1000)).changed
     assert not sync.merging
     assert sync.book is before
+    assert_right(sync.book, exchange)
+
+
+def test_a_merged_snapshot_tells_that_the_book_was_right(exchange):
+    sync = synced(exchange, diffs=30)
+    sync.begin_merge()
+    for diff in exchange.diffs[30:40]:
+        sync.offer(diff, 2.0)
+    (event,) = sync.snapshot(exchange.snapshot(exchange.state_after(35), 100)).events
+    held = sum(map(len, exchange.states[exchange.state_after(35)]))
+    assert sync.audit.compared + sync.audit.unsettled >= held
+    assert sync.audit.clean
+    assert sync.audit.share == 1.0
+    assert event.metadata["compared"] == event.metadata["equal"] == sync.audit.compared > 0
+
+
+def test_a_book_that_was_wrong_is_told_and_thrown_away(exchange):
+    sync = synced(exchange, diffs=30)
+    diff = exchange.diffs[30]
+    price = min(exchange.at(diff.sequence)[0])
+    wrong = [(price, 77.0), (1.0, 5.0)]
+    sync.offer(DepthDiff("X", "M", diff.prev_sequence, diff.sequence, 1, [*diff.bids, *wrong], diff.asks), 2.0)
+    sync.begin_merge()
+    outcome = sync.snapshot(exchange.snapshot(exchange.state_after(31), 100))
+    assert types(outcome) == [UPDATE_FAILED, SNAPSHOT_LOADED]
+    assert (sync.state, sync.corrections) == (State.SYNCED, 1)
+    assert [(d.side, d.price, d.held) for d in sync.audit.top] == [("bid", price, 77.0), ("bid", 1.0, 5.0)]
+    assert sync.audit.compared - sync.audit.equal == 2
+    assert sync.book.event_time == 1
     assert_right(sync.book, exchange)

@@ -11,6 +11,7 @@ from simulator import books, candles, prices, trades
 from simulator.books import Levels
 from simulator.candles import Candle
 from simulator.hashing import Floats
+from simulator.liquidations import minute_liquidations
 from simulator.listings import DAY, Listing, Market, listings
 from simulator.trades import Trades
 
@@ -42,6 +43,18 @@ class AggregateTrade:
     sell: bool
     first_id: int
     last_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedOrder:
+    """A liquidation: time in ms, the limit price, the average that was paid; `sell`: a long position was closed."""
+
+    symbol: str
+    time: int
+    sell: bool
+    price: float
+    average_price: float
+    quantity: float
 
 
 class SimulatedMarket:
@@ -149,6 +162,19 @@ def trades_between(symbol: str, market: Market, start_ms: int, end_ms: int, seed
     return found
 
 
+def liquidations_between(symbol: str, start_ms: int, end_ms: int, seed: int = 7) -> list[ForcedOrder]:
+    """A contract's liquidations of `start_ms <= time < end_ms`, oldest first. Raises UnknownSymbol."""
+    listing = market_of(seed).listing(symbol, "futures")
+    scale, unit = 10**listing.price_decimals, 10**listing.lot_decimals
+    units = listing.tick_units
+    return [
+        ForcedOrder(symbol, one.time, one.sell, one.price * units / scale, one.average * units / scale, one.lots / unit)
+        for number in range(start_ms // prices.MINUTE, (end_ms - 1) // prices.MINUTE + 1)
+        for one in minute_liquidations(listing, seed, number)
+        if start_ms <= one.time < end_ms
+    ]
+
+
 def _side(ticks: Floats, lots: Floats, listing: Listing) -> Floats:
     side = np.empty((len(ticks), 2))
     np.divide(ticks * listing.tick_units, 10**listing.price_decimals, out=side[:, 0])
@@ -167,5 +193,6 @@ def book_at(symbol: str, market: Market, time_ms: int, limit: int, seed: int = 7
 
 
 __all__ = [
-    "DAY", "AggregateTrade", "Premium", "SimulatedMarket", "UnknownSymbol", "book_at", "market_of", "trades_between",
+    "DAY", "AggregateTrade", "ForcedOrder", "Premium", "SimulatedMarket", "UnknownSymbol", "book_at",
+    "liquidations_between", "market_of", "trades_between",
 ]  # fmt: skip

@@ -192,7 +192,6 @@ def _turns(bits: int) -> tuple[int, int]:
     return 30 + bits % 240, 330 + (bits >> 8) % 240
 
 
-@lru_cache(maxsize=1024)
 def traded_steps(at: Minute) -> Ints:
     """The step of each aggregated trade of a minute, rising: with the first, the last, and those of high and low."""
     count = at.aggregates
@@ -228,23 +227,22 @@ def path(at: Minute, steps: Ints) -> Ints:
     return np.asarray(np.rint(np.clip(moved, at.low, at.high)).astype(np.int64))
 
 
+@lru_cache(maxsize=1024)
+def minute_path(listing: Listing, seed: int, number: int) -> Ints:
+    """The last price (ticks) at each of a minute's steps."""
+    return path(minute(listing, seed, number), np.arange(STEPS))
+
+
 def price_at(listing: Listing, seed: int, step: int) -> int:
     """The last price (ticks) at a step, counted from the epoch."""
-    at = minute(listing, seed, step // STEPS)
-    if step % STEPS == 0:
-        return at.open
-    return int(path(at, np.array([step % STEPS]))[0])
+    return int(minute_path(listing, seed, step // STEPS)[step % STEPS])
 
 
 def prices_between(listing: Listing, seed: int, first: int, count: int) -> Ints:
     """The last prices (ticks) at `count` steps from step `first` (of the epoch) on."""
-    pieces = []
-    while count > 0:
-        inside = min(count, STEPS - first % STEPS)
-        at = minute(listing, seed, first // STEPS)
-        pieces.append(path(at, np.arange(first % STEPS, first % STEPS + inside)))
-        first, count = first + inside, count - inside
-    return np.concatenate(pieces)
+    numbers = range(first // STEPS, (first + count - 1) // STEPS + 1)
+    begin = first - numbers[0] * STEPS
+    return np.concatenate([minute_path(listing, seed, number) for number in numbers])[begin : begin + count]
 
 
 def elapsed(bits: int, steps: Ints) -> Floats:

@@ -3,9 +3,10 @@
 from simulator.beats import Source
 from simulator.book_sources import BookTickerSource, DepthSource
 from simulator.channels import Channel, Kind
+from simulator.contract_sources import ForceOrderSource, MarkPriceSource
 from simulator.exchange import Exchange
 from simulator.listings import Listing, Market
-from simulator.market import UnknownSymbol
+from simulator.market import SimulatedMarket, UnknownSymbol
 from simulator.replay import ReplayedFrames
 from simulator.trade_sources import AggTradeSource, KlineSource
 
@@ -37,8 +38,10 @@ def _replayed(exchange: Exchange, listing: Listing, channel: Channel) -> ReplayS
 
 def source(exchange: Exchange, market: Market, channel: Channel, now: int) -> Source | None:
     """What speaks on a channel; None where nothing ever will, as for symbols that are not listed."""
-    if not channel.symbol:
-        return None
+    if channel.kind == "mark_prices":
+        return MarkPriceSource(exchange.market, exchange.market.of("futures"), channel.period, now, every=True)
+    if channel.kind == "force_orders":
+        return ForceOrderSource(exchange.market, exchange.market.of("futures"), now)
     try:
         listing = exchange.market.listing(channel.symbol, market)
     except UnknownSymbol:
@@ -46,13 +49,21 @@ def source(exchange: Exchange, market: Market, channel: Channel, now: int) -> So
     replayed = _replayed(exchange, listing, channel)
     if replayed is not None:
         return replayed
+    return _simulated(exchange.market, listing, channel, now)
+
+
+def _simulated(market: SimulatedMarket, listing: Listing, channel: Channel, now: int) -> Source | None:
     match channel.kind:
         case "depth":
-            return DepthSource(exchange.market, listing, channel.period, now)
+            return DepthSource(market, listing, channel.period, now)
         case "book_ticker":
-            return BookTickerSource(exchange.market, listing, now)
+            return BookTickerSource(market, listing, now)
         case "agg_trade":
-            return AggTradeSource(exchange.market, listing, now)
+            return AggTradeSource(market, listing, now)
         case "kline":
-            return KlineSource(exchange.market, listing, channel.interval, channel.period, now)
+            return KlineSource(market, listing, channel.interval, channel.period, now)
+        case "mark_price":
+            return MarkPriceSource(market, [listing], channel.period, now, every=False)
+        case "force_order":
+            return ForceOrderSource(market, [listing], now)
     return None

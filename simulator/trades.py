@@ -14,7 +14,7 @@ from simulator.books import best_prices_between
 from simulator.counts import minute_of, trades_before
 from simulator.hashing import Floats, Ints, hashes, normals
 from simulator.listings import Listing
-from simulator.prices import MINUTE, STEP, STEPS, Minute, minute, path, traded_steps
+from simulator.prices import MINUTE, STEP, STEPS, Minute, minute, minute_path, traded_steps
 
 _SECOND = 1000 // STEP
 
@@ -136,7 +136,7 @@ def minute_trades(listing: Listing, seed: int, number: int) -> Trades:
     """All of a minute's trades. `number` counts minutes from the epoch."""
     at = minute(listing, seed, number)
     steps = traded_steps(at)
-    ticks = path(at, steps)
+    ticks = minute_path(listing, seed, number)[steps]
     bids, _ = best_prices_between(listing, seed, number * STEPS, STEPS)
     sells = _sides(at, bids[steps] == ticks)
     weights = np.exp(1.1 * normals(hashes(at.bits ^ 0x10F5, np.arange(at.aggregates))))

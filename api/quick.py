@@ -5,7 +5,7 @@ limits, one question to the database for the marks that say whether those still 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import monotonic, time
@@ -21,10 +21,13 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from api.answers import MARKS, Kept, decode, key_of
+from api.answers import MARKS, Asked, Kept, asked_of, decode, scoped, unchanged
 from api.middleware import chosen_id
+from api.renderers import encode
 from api.throttling import COUNT, COUNTED, Rate, RateLimit, address_windows, told
+from depth.broadcast import WANTED, member, state_key
 from depth.cache import count, tell_counts
+from depth.live import live_answer
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ AWAY_SECONDS = 5.0
 TELL_EVERY = 1.0
 PATIENCE = 1.5  # seconds for one look-up
 BATCH = 64
+WANT_EVERY = 10.0  # seconds; well below the time that a symbol counts as wanted
+DJANGOS = {b"authorization", b"origin", b"range", b"if-modified-since"}  # headers that change the answer
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -39,12 +44,14 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Question:
-    """A request: the key of its answer and the windows that count it; `rate` and `answer` once they are known."""
+    """A request: what it asks and the windows that count it; once they are known its `rate` and, of the answer, the
+    headers (with the scope and the mark that they hold by) and the body."""
 
-    key: str
+    asked: Asked
     windows: dict[str, tuple[int, int]]
     rate: Rate | None = None
     answer: Kept | None = None
+    body: bytes = b""
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -57,9 +64,10 @@ class Desk:
         names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
         self._database = {name: database[given] for name, given in names.items() if database[given]}
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._redis = Redis.from_url(
-            settings.CACHE_REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1)
-        )
+        self._redis = _client(settings.CACHE_REDIS_URL)
+        one = settings.CACHE_REDIS_URL == settings.REDIS_URL
+        self._broker = self._redis if one else _client(settings.REDIS_URL)
+        self._wanted: dict[tuple[str, str], float] = {}
         self._waiting: list[Question] = []
         self._runner: asyncio.Task[None] | None = None
         self._away_until = 0.0
@@ -95,32 +103,48 @@ class Desk:
     async def _look_up(self, batch: Sequence[Question]) -> None:
         pipe = self._redis.pipeline(transaction=False)
         for question in batch:
-            pipe.get(question.key)
+            pipe.get(question.asked.key)
             if question.windows:
                 numbers = [number for pair in question.windows.values() for number in pair]
                 pipe.eval(COUNT, len(question.windows), *question.windows, *numbers)
-        answers = iter(await pipe.execute())
-        now, held = time(), []
+        books = list({question.asked.book for question in batch if question.asked.book})
+        found, states = await asyncio.gather(pipe.execute(), self._states(books))
+        answers, now, held_by = iter(found), time(), []
         for question in batch:
             kept = next(answers)
             if question.windows:
                 question.rate = told(next(iter(question.windows.values()))[0], next(answers))
-            found = decode(kept, now) if kept else None
-            if found is not None:
-                held.append((question, found))
-        if held:
-            marks = await self._marks(sorted({found.symbol for _, found in held}))
-            for question, found in held:
-                if marks.get(found.symbol) == found.mark:
-                    question.answer = found
+            held = decode(kept, now) if kept else None
+            if held is not None and (body := _body(question.asked, held, states, now)):
+                held_by.append((question, held, body))
+        marks = await self._marks({held.scope for _, held, _ in held_by}) if held_by else {}
+        valid = [one for one in held_by if marks.get(one[1].scope) == one[1].mark]
+        await self._want({question.asked.book for question, _, _ in valid if question.asked.book}, now)
+        for question, held, body in valid:
+            question.answer, question.body = held, body
 
-    async def _marks(self, symbols: list[str]) -> dict[str, str]:
+    async def _states(self, books: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
+        """By (market, symbol): the newest live state, None where there is none."""
+        if not books:
+            return {}
+        found: Any = await self._broker.mget([state_key(*book) for book in books])
+        return dict(zip(books, found, strict=True))
+
+    async def _want(self, books: Iterable[tuple[str, str]], now: float) -> None:
+        """Tells the feed that somebody reads these, each now and then."""
+        due = [book for book in books if now - self._wanted.get(book, 0.0) > WANT_EVERY]
+        if due:
+            self._wanted = {book: at for book, at in self._wanted.items() if now - at <= WANT_EVERY}
+            self._wanted |= dict.fromkeys(due, now)
+            await self._broker.zadd(WANTED, {member(*book): now for book in due})
+
+    async def _marks(self, scopes: Iterable[str]) -> dict[str, str]:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(
                 **self._database, autocommit=True, connect_timeout=2, prepare_threshold=0
             )
         async with self._connection.cursor() as cursor:
-            await cursor.execute(MARKS, [symbols])
+            await cursor.execute(MARKS, scoped(scopes))
             return dict(await cursor.fetchall())
 
     async def _drop(self) -> None:
@@ -131,6 +155,20 @@ class Desk:
     async def close(self) -> None:
         await self._drop()
         await self._redis.aclose()
+        await self._broker.aclose()
+
+
+def _client(url: str) -> Redis:
+    return Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1))
+
+
+def _body(asked: Asked, held: Kept, states: dict[tuple[str, str], bytes | None], now: float) -> bytes:
+    """The answer's body as of now; empty where it has to be made anew."""
+    state = states.get(asked.book) if asked.book else None
+    if state is None:
+        return b"" if held.live else held.body(now)
+    body = live_answer(state, int(now * 1000))
+    return encode(body) if body is not None else b""
 
 
 class Quick:
@@ -147,7 +185,7 @@ class Quick:
             limited = question.rate is not None and question.rate.wait is not None
             if question.answer is not None and not limited:
                 count("answers", hit=True, tell=False)
-                await respond(question.answer, question.rate, scope, send)
+                await respond(question, scope, send)
                 return
             if question.rate is not None:
                 scope = {**scope, COUNTED: question.rate}
@@ -165,22 +203,16 @@ def question_of(scope: dict[str, Any]) -> Question | None:
     signs in, comes from another site's page, or wants another form."""
     if scope["type"] != "http" or scope["method"] != "GET" or not settings.API_PUBLIC:
         return None
-    key = key_of(scope["path"], scope["query_string"]) if scope["path"].startswith("/api/") else None
-    if key is None or b"symbol=" not in scope["query_string"]:
+    asked = asked_of(scope["path"], scope["query_string"])
+    told = dict(scope["headers"])
+    if asked is None or len(told) < len(scope["headers"]) or not told.keys().isdisjoint(DJANGOS):
         return None
-    told = {}
-    for name, value in scope["headers"]:
-        if name in (b"authorization", b"origin", b"range", b"if-none-match", b"if-modified-since"):
-            return None
-        if name in told:
-            return None
-        told[name] = value
     accepted = told.get(b"accept", b"*/*")
     if not (b"*/*" in accepted or b"application/json" in accepted) or b"q=" in accepted:
         return None
     if not _valid_host(told.get(b"host", b"").decode("latin1"), settings.DEBUG, tuple(settings.ALLOWED_HOSTS)):
         return None
-    return Question(key, _windows(scope, told))
+    return Question(asked, _windows(scope, told))
 
 
 @lru_cache(256)
@@ -202,14 +234,18 @@ def _windows(scope: dict[str, Any], told: dict[bytes, bytes]) -> dict[str, tuple
     return address_windows(address or "", per_minute)
 
 
-async def respond(answer: Kept, rate: Rate | None, scope: dict[str, Any], send: Send) -> None:
-    body = answer.body(time())
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin1")
-    headers = [(name.encode("latin1"), value.encode("latin1")) for name, value in answer.headers]
-    headers.append((b"content-length", b"%d" % len(body)))
-    headers.append((b"x-request-id", chosen_id(given).encode("latin1")))
+async def respond(question: Question, scope: dict[str, Any], send: Send) -> None:
+    """The kept answer; 304 without a body where the caller has it already."""
+    told, rate = dict(scope["headers"]), question.rate
+    kept = dict(question.answer.headers) if question.answer else {}
+    same = unchanged(kept, told.get(b"if-none-match", b"").decode("latin1"))
+    body = b"" if same else question.body
+    if same:
+        kept.pop("content-type", None)
+    kept["content-length"] = str(len(body))
+    kept["x-request-id"] = chosen_id(told.get(b"x-request-id", b"").decode("latin1"))
     if rate is not None:
-        headers.append((b"x-ratelimit-limit", b"%d" % rate.limit))
-        headers.append((b"x-ratelimit-remaining", b"%d" % rate.remaining))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+        kept |= {"x-ratelimit-limit": str(rate.limit), "x-ratelimit-remaining": str(rate.remaining)}
+    headers = [(name.encode("latin1"), value.encode("latin1")) for name, value in kept.items()]
+    await send({"type": "http.response.start", "status": 304 if same else 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

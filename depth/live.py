@@ -104,6 +104,12 @@ def current(symbol: str, market: str, now: datetime) -> dict[str, Any] | None:
     return None if book is None else book_body(told(book), status, moment)
 
 
+def live_answer(state: bytes, now: int) -> dict[str, Any] | None:
+    """As `current`, of a state as it stands in Redis; None where it cannot be trusted. `now`: epoch milliseconds."""
+    told: dict[str, Any] = msgspec.json.decode(state)
+    return _live_body(told, now) if _status(told, now) == WsStatus.CONNECTED else None
+
+
 def levels(symbol: str, market: str, count: int, now: datetime) -> dict[str, Any] | None:
     """The body of `orderbook`: the best `count` levels of each side; None when there is no book. Up to a thousand are
     kept of a live book, the top 20 of a stored one: there may be fewer than asked for. At most two queries."""

@@ -6,6 +6,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.exceptions import ApiError
 from api.schema import operation
 from api.serializers.depth import BookAnswer, BookQuery, DepthAnswer, DepthQuery, OrderBookAnswer, OrderBookQuery
@@ -22,6 +23,7 @@ class BookView(ApiView):
     market = "SPOT"
 
     @operation("Newest order book of a market", BookAnswer, errors=[400, 404], query=BookQuery)
+    @kept
     def get(self, request: Request) -> Response:
         symbol, now = find(BookQuery.read(request)["symbol"], self.market).name, timezone.now()
         ask_for(symbol, self.market, now)

@@ -5,6 +5,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.schema import operation
 from api.serializers.overview import OverviewAnswer, OverviewQuery
 from api.views.base import ApiView
@@ -14,6 +15,7 @@ from markets.models import Market
 
 class OverviewView(ApiView):
     @operation("Every collected symbol of a market", OverviewAnswer, errors=[400], query=OverviewQuery)
+    @kept  # for as long as no book of the market is stored: nothing live is in it
     def get(self, request: Request) -> Response | HttpResponseNotModified:
         asked = OverviewQuery.read(request)
         found = overview(asked.get("market", Market.SPOT), asked.get("depth", default_band()))

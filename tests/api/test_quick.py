@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,13 +12,16 @@ from django.db import connection
 
 from api import answers, quick
 from api.quick import Quick
-from depth import cache
+from depth import cache, live
+from depth.broadcast import publish, state_message, wanted
+from depth.live import epoch_ms
 from depth.services import SnapshotRow, store_rows
 from depth.volumes import BandVolumes
-from markets.connections import cache_redis
+from markets.connections import broker_redis, cache_redis
 from markets.models import Symbol
 from markets.services import set_collected
 from tests.api.conftest import add_symbol
+from tests.depth.test_broadcast import told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHART = "/api/v1/chart-data?symbol=BTCUSDT&depth=1"
@@ -27,6 +30,7 @@ CHART = "/api/v1/chart-data?symbol=BTCUSDT&depth=1"
 @pytest.fixture(autouse=True)
 def _fresh(empty_redis, settings):
     cache._counted.clear()
+    live._Redis.away_until = 0.0
     cache._Away.until = answers._Process.away_until = 0.0
     answers._Process.bytes = 0
 
@@ -90,7 +94,8 @@ async def twice(asker, address=CHART, **headers):
 
 def without_moment(body):
     told = json.loads(body)
-    return {name: value for name, value in told.items() if name != "timestamp"}, told.get("timestamp")
+    moment = "ageMs" if "ageMs" in told else "timestamp"
+    return {name: value for name, value in told.items() if name != moment}, told.get(moment)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,8 @@ def without_moment(body):
         "/api/chart-data/?symbol=btcusdt&depth=5&type=both&marketType=futures",
         "/api/v1/snapshots?symbol=BTCUSDT",
         "/api/v1/analytics/history?symbol=BTCUSDT&depth=1&interval=1h",
+        "/api/v1/binance/futures?symbol=BTCUSDT",
+        "/api/v1/overview?depth=5&market=FUTURES",
     ],
 )
 def test_the_same_as_djangos_answer_with_every_header(books, settings, address):
@@ -219,6 +226,78 @@ def test_a_symbol_that_comes_to_spot_takes_the_place_of_its_futures(registry, no
 
     assert ask(work)[0] == ["FUTURES", "SPOT"]
     assert Symbol.objects.filter(name="1000PEPEUSDT").count() == 2
+
+
+SPOT = "/api/v1/binance/spot?symbol=BTCUSDT"
+
+
+def state(mid, age=100, status="connected"):
+    at = epoch_ms(datetime.now(UTC)) - age
+    publish(broker_redis(), [state_message(told(mid=mid, read_at=at - 20), status, at, 5)])
+
+
+def test_a_live_book_is_told_as_it_is_now(books):
+    async def work(asker):
+        found = []
+        for mid in (200, 300, 400):
+            state(mid)
+            found.append(json.loads((await asker.get(SPOT))[2]))
+        state(500, age=6000)
+        return [*found, json.loads((await asker.get(SPOT))[2])], (await asker.get(SPOT, application=asker.django))[2]
+
+    (found, django), through = ask(work)
+    assert [round(body["midPrice"]) for body in found] == [200, 300, 400, 100]
+    assert [body["wsStatus"] for body in found] == ["connected"] * 3 + ["stale"]
+    assert all(list(body) == list(json.loads(django)) for body in found)
+    assert [body["source"] for body in found] == ["stream"] * 3 + ["rest"]
+    assert through == 2
+    assert ("SPOT", "BTCUSDT") in wanted(broker_redis(), answers.time())
+
+
+def test_a_book_that_becomes_live_and_goes_again(books):
+    async def work(asker):
+        found = [(await twice(asker, SPOT))[2]]
+        state(200)
+        found.append((await asker.get(SPOT))[2])
+        broker_redis().flushdb()
+        cache_redis().flushdb()
+        return [json.loads(body) for body in [*found, (await asker.get(SPOT))[2]]]
+
+    found, _ = ask(work)
+    assert [(body["source"], body["wsStatus"]) for body in found] == [
+        ("rest", "off"),
+        ("stream", "connected"),
+        ("rest", "off"),
+    ]
+
+
+def test_the_age_of_a_stored_book_goes_on(books):
+    async def work(asker):
+        first = json.loads((await asker.get(SPOT))[2])
+        await asyncio.sleep(0.05)
+        return first, json.loads((await asker.get(SPOT))[2])
+
+    (first, second), through = ask(work)
+    assert through == 1
+    assert second["timestamp"] == first["timestamp"]
+    assert second["ageMs"] - first["ageMs"] >= 50
+
+
+def test_an_overview_that_the_caller_has_is_not_sent_again(books, now):
+    address = "/api/v1/overview?market=SPOT"
+
+    async def work(asker):
+        tag = (await asker.get(address))[1]["etag"]
+        found = [await asker.get(address, if_none_match=tag), await asker.get(address, if_none_match='"other"')]
+        found.append(await asker.get(address, application=asker.django, if_none_match=tag))
+        await asyncio.to_thread(stored, [row(now.replace(second=0, microsecond=0) - timedelta(minutes=30), 5.0)])
+        return [*found, await asker.get(address, if_none_match=tag)]
+
+    (same, other, django, _), through = ask(work)
+    assert (same[0], same[2], other[0], django[0]) == (304, b"", 200, 304)
+    assert {"etag", "cache-control"} <= same[1].keys()
+    assert "content-type" not in same[1]
+    assert through == 2
 
 
 def test_no_longer_than_the_minute(books, monkeypatch):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
 
+import numpy as np
+
 from depth.book import DepthDiff, Snapshot
-from depth.volumes import Book, Side
+from depth.volumes import Book, Floats, Side
 
 DISTANCES = tuple(map(Decimal, ("0.1", "0.25", "0.5", "1", "5", "30")))
 TOP = 100  # levels of each side whose differences are told one by one
@@ -71,8 +73,8 @@ def compare(
         rows.append(Agreement(distance, compared, equal))
     return Audit(
         snapshot.sequence,
-        len(bids.settled) + len(asks.settled),
-        sum(bids.equal) + sum(asks.equal),
+        bids.settled.size + asks.settled.size,
+        int(bids.equal.sum() + asks.equal.sum()),
         bids.unsettled + asks.unsettled,
         tuple(rows),
         (*bids.top(), *asks.top()),
@@ -84,30 +86,33 @@ class _Compared:
 
     def __init__(self, name: str, held: Side, told: Side, sign: int, touched: set[float]) -> None:
         reach = max(-inf if side.whole else side.known_to * sign for side in (held, told))
+        prices: Floats = np.union1d(held.prices, told.prices)[::-sign]
+        prices = prices[prices * sign >= reach]
+        open_ones = np.isin(prices, np.fromiter(touched, np.float64, len(touched)))
         self.name = name
-        self.held, self.told = _levels(held, sign, reach), _levels(told, sign, reach)
-        self.prices = sorted(self.held.keys() | self.told.keys(), reverse=sign > 0)
-        self.settled = [price for price in self.prices if price not in touched]
-        self.unsettled = len(self.prices) - len(self.settled)
-        self.equal = [self.held.get(price) == self.told.get(price) for price in self.settled]
+        self.near = set(prices[:TOP].tolist())
+        self.unsettled = int(open_ones.sum())
+        self.settled: Floats = prices[~open_ones]
+        self.held, self.told = _quantities(held, self.settled), _quantities(told, self.settled)
+        self.equal = self.held == self.told
         self._best = float(told.prices[0])
 
     def within(self, distance: Decimal) -> tuple[int, int]:
-        widest = self._best * float(distance) / 100
-        found = [
-            same for price, same in zip(self.settled, self.equal, strict=True) if abs(price - self._best) <= widest
-        ]
-        return len(found), sum(found)
+        """How many levels were compared and were equal."""
+        inside = np.abs(self.settled - self._best) <= self._best * float(distance) / 100
+        return int(inside.sum()), int((inside & self.equal).sum())
 
     def top(self) -> list[Difference]:
-        near = set(self.prices[:TOP])
-        return [
-            Difference(self.name, price, self.held.get(price, 0.0), self.told.get(price, 0.0))
-            for price, same in zip(self.settled, self.equal, strict=True)
-            if not same and price in near
-        ]
+        columns = (values[~self.equal].tolist() for values in (self.settled, self.held, self.told))
+        return [Difference(self.name, *row) for row in zip(*columns, strict=True) if row[0] in self.near]
 
 
-def _levels(side: Side, sign: int, reach: float) -> dict[float, float]:
-    pairs = zip(side.prices.tolist(), side.quantities.tolist(), strict=True)
-    return {price: quantity for price, quantity in pairs if price * sign >= reach}
+def _quantities(side: Side, prices: Floats) -> Floats:
+    """The side's quantity at each of `prices`, 0 where it has no such level."""
+    if not side.prices.size:
+        return np.zeros(prices.size)
+    order = np.argsort(side.prices)
+    ascending: Floats = side.prices[order]
+    at = np.minimum(np.searchsorted(ascending, prices), ascending.size - 1)
+    found: Floats = np.where(ascending[at] == prices, side.quantities[order][at], 0.0)
+    return found

@@ -350,7 +350,7 @@ def test_a_price_beyond_the_known_range_is_cured_by_a_snapshot_without_a_resync(
     assert sync.book.top(9)[0] == [(498, 1), (497, 5), (400, 2)]
 
 
-@pytest.mark.parametrize("lost", ["connection", "snapshot", "at once"])
+@pytest.mark.parametrize("lost", ["connection", "snapshot", "at once", "all levels"])
 def test_a_price_that_stays_beyond_the_known_range_is_cured_after_other_troubles(narrow, lost):
     sync, best, at = narrow
     if lost == "at once":  # the snapshot and the diffs after it leave the range together
@@ -361,12 +361,15 @@ def test_a_price_that_stays_beyond_the_known_range_is_cured_after_other_troubles
     else:
         sync.offer(bids(at, (best, 0.0), (300.0, 1.0)), 2.0)
         sync.offer(bids(at + 1, (301.0, 1.0)), 2.0)
-    if lost == "connection":
+    if lost == "all levels":
+        sync.offer(bids(at + 2, (300.0, 0.0), (301.0, 0.0)), 2.0)
+        assert sync.book.levels[0] == 0
+    elif lost == "connection":
         sync.suspend()
     elif lost == "snapshot":
         sync.cancel_merge()
     assert sync.state is State.STALE
-    if lost != "at once":
+    if lost in {"connection", "snapshot"}:
         sync.offer(bids(at + 2, (302.0, 1.0)), 2.1)
     assert (sync.state, sync.wants_snapshot) == (State.STALE, True)
     assert types(sync.snapshot(deep(sync, sync.book.sequence))) == [SNAPSHOT_LOADED]

@@ -1,4 +1,4 @@
-"""The collector in the admin: switched on and off here, its figures, its events and its metrics as pages."""
+"""The collector in the admin: switched on and off here, its figures, events, metrics and storage as pages."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from collector import records, services
+from collector import records, services, storage_page
 from collector.models import RunState
 
 
@@ -30,6 +30,7 @@ class CollectorAdmin(admin.ModelAdmin):
             path("stop/", guard(self.stop), name="collector_stop"),
             path("events/", guard(self.events), name="collector_events"),
             path("metrics/", guard(self.metrics), name="collector_metrics"),
+            path("storage/", guard(self.storage), name="collector_storage"),
             path("", guard(self.changelist_view), name="collector_runstate_changelist"),
         ]
 
@@ -48,6 +49,9 @@ class CollectorAdmin(admin.ModelAdmin):
 
     def metrics(self, request: HttpRequest) -> TemplateResponse:
         return self._page(request, "metrics", "Metrics", **records.metrics(request.GET))
+
+    def storage(self, request: HttpRequest) -> TemplateResponse:
+        return self._page(request, "storage", "Storage", **storage_page.storage(request.GET))
 
     def start(self, request: HttpRequest) -> HttpResponse:
         return self._switch(request, True)

@@ -23,6 +23,7 @@ PURPOSES = {
     "collector.record_metrics": "Writes the minute's figures",
     "collector.sync_symbols": "Reads what the exchange lists, and its request budget",
     "collector.retention": "Deletes what is past its lifetime",
+    "depth.roll_up": "Makes the hours and days of closed hours, and of late rows",
 }
 
 
@@ -37,12 +38,19 @@ def overview() -> dict[str, Any]:
         "state": selectors.run_state(),
         "statistics": selectors.statistics(),
         "condition": selectors.status(now),
-        "weights": [{"market": market, **_weight(market)} for market in Market.values],
+        **budget_and_schedule(),
         "processes": processes,
         "redis_away": redis_away,
-        "schedule": [_entry(entry) for entry in settings.CELERY_BEAT_SCHEDULE.values()],
         "cycles": CollectionMinute.objects.all()[:CYCLES],
         "changes": RunChange.objects.all()[:10],
+    }
+
+
+def budget_and_schedule() -> dict[str, Any]:
+    """Request weight by market, this minute; and what runs when."""
+    return {
+        "weights": [{"market": market, **_weight(market)} for market in Market.values],
+        "schedule": [_entry(entry) for entry in settings.CELERY_BEAT_SCHEDULE.values()],
     }
 
 

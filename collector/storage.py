@@ -158,6 +158,10 @@ class SlowQuery:
     mean_ms: float
     total_ms: float
 
+    @property
+    def total_s(self) -> float:
+        return self.total_ms / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class UnusedIndex:

@@ -12,16 +12,19 @@ from django.conf import settings
 from depth import selectors
 from depth.formats import decimals_of, diff_quality
 from depth.volumes import BandVolumes, diff
+from markets.errors import NotCollected, UnknownSymbol
 from markets.models import Market, Symbol
-from markets.selectors import collected_symbols
+from markets.selectors import collected_symbols, find
 
-RANGES = {
+RANGES: dict[str, timedelta | None] = {
     "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
     "60d": timedelta(days=60),
+    "1y": timedelta(days=365),
+    "all": None,  # from the first day that is kept
 }
 SIDES = ("both", "bid", "ask", "diff")
 UNITS = ("quote", "base")
@@ -30,11 +33,14 @@ DEFAULT_BAND = Decimal(1)
 # How far one picture reaches back: beyond it, choose a longer range.
 HISTORY = {"1m": timedelta(days=7), "1h": timedelta(days=400), "1d": timedelta(days=4000)}
 CHUNK = {"1m": timedelta(hours=24), "1h": timedelta(days=60), "1d": timedelta(days=730)}
+LEAST_SPAN = timedelta(hours=1)
+FEW_DAYS = timedelta(days=4)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Everything that is chosen on the page. `start` and `end` are there when the picture was moved or zoomed."""
+    """Everything that is chosen on the page. `compare` adds the other market's lines; `start` and `end` are there when
+    the picture was moved or zoomed."""
 
     symbol: str
     market: str
@@ -43,21 +49,22 @@ class Choice:
     range: str = "1h"
     unit: str = "quote"
     tab: str = "chart"
+    compare: bool = False
     start: datetime | None = None
     end: datetime | None = None
 
     @property
-    def interval(self) -> str:
-        return "1m" if RANGES[self.range] <= selectors.RAW_RANGE else "1h"
+    def other_market(self) -> str:
+        return str(Market.FUTURES if self.market == Market.SPOT else Market.SPOT)
 
     def address(self, **changes: str) -> str:
         """The query string of this choice with some of it changed; a moved picture is not carried along."""
         values = {name: str(getattr(self, name)) for name in ("symbol", "market", "side", "range", "unit", "tab")}
-        values["depth"] = band_text(self.depth)
+        values |= {"depth": band_text(self.depth), "compare": "1" if self.compare else ""}
         return "?" + urlencode({name: (values | changes)[name] for name in ORDER if (values | changes)[name]})
 
 
-ORDER = ("symbol", "market", "depth", "side", "range", "unit", "tab")
+ORDER = ("symbol", "market", "depth", "side", "range", "unit", "tab", "compare")
 
 
 def band_text(band: Decimal) -> str:
@@ -79,6 +86,7 @@ def read_choice(parameters: Mapping[str, str]) -> Choice:
         range=_one_of(tuple(RANGES), parameters.get("range", "")),
         unit=_one_of(UNITS, parameters.get("unit", "")),
         tab=_one_of(TABS, parameters.get("tab", "")),
+        compare=parameters.get("compare") == "1",
         start=start if moved else None,
         end=end if moved else None,
     )
@@ -113,15 +121,58 @@ def moment(text: str) -> datetime | None:
 # --- state -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How the chosen range is shown: the interval of its points, and how long it is."""
+
+    interval: str
+    span: timedelta
+
+    @property
+    def step(self) -> timedelta:
+        return selectors.INTERVALS[self.interval]
+
+
+def scale_of(choice: Choice, now: datetime) -> Scale:
+    """Up to 2.5 days minute by minute, up to 150 days by hours, beyond by days: as the API has it."""
+    span = RANGES[choice.range] or _kept_for(choice, now)
+    fine = span <= selectors.RAW_RANGE
+    return Scale("1m" if fine else "1h" if span <= selectors.HOURLY_RANGE else "1d", span)
+
+
+def _kept_for(choice: Choice, now: datetime) -> timedelta:
+    """How far back the chosen series is kept, to the day, and to the hour where that is a few days ago."""
+
+    def first(start: datetime, end: datetime, interval: str) -> datetime | None:
+        found = selectors.series(choice.symbol, choice.market, choice.depth, start, end, interval)
+        return found[0].time if found else None
+
+    day = first(now - HISTORY["1d"], now, "1d")
+    if day is None:
+        return LEAST_SPAN
+    if now - day > FEW_DAYS:
+        return now - day
+    return max(LEAST_SPAN, now - (first(day, now, "1h") or day))
+
+
 def chart_state(choice: Choice, row: Symbol, now: datetime) -> dict[str, Any]:
     """The whole picture as JSON-ready values: series (columns), newest book, bands. Times are epoch seconds."""
-    start, end = window(choice, now)
+    scale = scale_of(choice, now)
     return {
-        **_facts(choice, row, now),
-        "series": series(choice, start, end),
+        **_facts(choice, row, now, scale),
+        **_drawn(choice, scale, *window(choice, now, scale)),
         **newest(choice),
+        "otherMarket": choice.other_market if is_collected(choice.symbol, choice.other_market) else "",
         "choice": chosen(choice),
     }
+
+
+def is_collected(symbol: str, market: str) -> bool:
+    try:
+        find(symbol, market)
+    except (UnknownSymbol, NotCollected):
+        return False
+    return True
 
 
 def chosen(choice: Choice) -> dict[str, Any]:
@@ -134,6 +185,7 @@ def chosen(choice: Choice) -> dict[str, Any]:
         "range": choice.range,
         "unit": choice.unit,
         "tab": choice.tab,
+        "compare": "1" if choice.compare else None,
         "from": int(choice.start.timestamp()) if choice.start else None,
         "to": int(choice.end.timestamp()) if choice.end else None,
     }
@@ -141,36 +193,41 @@ def chosen(choice: Choice) -> dict[str, Any]:
 
 def update_state(choice: Choice, row: Symbol, now: datetime, after: datetime) -> dict[str, Any]:
     """What is new since `after`, the time of the last point that the page has (which is given again)."""
-    start, _ = window(replace(choice, start=None, end=None), now)
-    return {**_facts(choice, row, now), "series": series(choice, max(after, start), now), **newest(choice)}
+    scale = scale_of(choice, now)
+    start, _ = window(replace(choice, start=None, end=None), now, scale)
+    return {
+        **_facts(choice, row, now, scale),
+        **_drawn(choice, scale, max(after, start), now),
+        **newest(choice),
+    }
 
 
 def older_state(choice: Choice, row: Symbol, now: datetime, before: datetime) -> dict[str, Any]:
     """The stretch of history that ends right before `before`."""
-    step = selectors.INTERVALS[choice.interval]
-    start = max(before - CHUNK[choice.interval], now - HISTORY[choice.interval])
-    return {**_facts(choice, row, now), "series": series(choice, start, before - step)}
+    scale = scale_of(choice, now)
+    start = max(before - CHUNK[scale.interval], now - HISTORY[scale.interval])
+    return {**_facts(choice, row, now, scale), **_drawn(choice, scale, start, before - scale.step)}
 
 
-def window(choice: Choice, now: datetime) -> tuple[datetime, datetime]:
+def window(choice: Choice, now: datetime, scale: Scale) -> tuple[datetime, datetime]:
     """What is loaded at first: the chosen range up to now, or more where the address names an older stretch."""
-    start = now - RANGES[choice.range]
+    start = now - scale.span
     if choice.start is not None:
-        start = max(min(start, choice.start), now - HISTORY[choice.interval])
-    return selectors.bucket_of(start, choice.interval), now
+        start = max(min(start, choice.start), now - HISTORY[scale.interval])
+    return selectors.bucket_of(start, scale.interval), now
 
 
-def _facts(choice: Choice, row: Symbol, now: datetime) -> dict[str, Any]:
+def _facts(choice: Choice, row: Symbol, now: datetime, scale: Scale) -> dict[str, Any]:
     return {
         "symbol": choice.symbol,
         "market": choice.market,
         "depth": band_text(choice.depth),
         "range": choice.range,
-        "interval": choice.interval,
-        "step": int(selectors.INTERVALS[choice.interval].total_seconds()),
-        "span": int(RANGES[choice.range].total_seconds()),
+        "interval": scale.interval,
+        "step": int(scale.step.total_seconds()),
+        "span": int(scale.span.total_seconds()),
         "now": int(now.timestamp() * 1000),
-        "earliest": int((now - HISTORY[choice.interval]).timestamp()),
+        "earliest": int((now - HISTORY[scale.interval]).timestamp()),
         "base": row.base,
         "quote": row.quote,
         "priceDecimals": decimals_of(row.tick_size),
@@ -178,9 +235,18 @@ def _facts(choice: Choice, row: Symbol, now: datetime) -> dict[str, Any]:
     }
 
 
-def series(choice: Choice, start: datetime, end: datetime) -> dict[str, Any]:
-    """Columns of the chosen band from `start` to `end`; minutes that were not collected are absent."""
-    points = selectors.series(choice.symbol, choice.market, choice.depth, start, end, choice.interval)
+def _drawn(choice: Choice, scale: Scale, start: datetime, end: datetime) -> dict[str, Any]:
+    """The chosen market's series, and the other market's where both are compared and it is collected there."""
+    other = None
+    if choice.compare and is_collected(choice.symbol, choice.other_market):
+        other = series(replace(choice, market=choice.other_market), start, end, scale.interval)
+    return {"series": series(choice, start, end, scale.interval), "other": other}
+
+
+def series(choice: Choice, start: datetime, end: datetime, interval: str) -> dict[str, Any]:
+    """Columns of the chosen band from `start` to `end`; minutes that were not collected are absent. `minutes` is how
+    many each point is the mean of."""
+    points = selectors.series(choice.symbol, choice.market, choice.depth, start, end, interval)
     return {
         "from": int(start.timestamp()),
         "to": int(end.timestamp()),
@@ -191,6 +257,7 @@ def series(choice: Choice, start: datetime, end: datetime) -> dict[str, Any]:
         "askVolume": [_short(point.ask_volume) for point in points],
         "bidComplete": [int(point.bid_complete) for point in points],
         "askComplete": [int(point.ask_complete) for point in points],
+        "minutes": [point.count for point in points],
     }
 
 

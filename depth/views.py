@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
 
 from depth import charts as page
+from depth.models import LIFETIMES
 from depth.tables import book_table, diff_table
 from markets.errors import NotCollected, UnknownSymbol
 from markets.selectors import collected_symbols, find, registry
@@ -27,10 +28,12 @@ from markets.selectors import collected_symbols, find, registry
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("chart", "download", "format", "frame", "freshness", "legend", "liquidity", "panels"),
-        *("poll", "preferences", "search", "series", "theme"),
+        *("chart", "download", "format", "frame", "freshness", "legend", "liquidity", "live"),
+        *("panels", "poll", "preferences", "search", "series", "theme"),
     )
 )
+RANGE_TEXTS = {"all": "All"}
+MINUTES_KEPT = LIFETIMES["snapshots"][1].total_seconds()
 View = Callable[[HttpRequest], HttpResponse]
 
 
@@ -51,7 +54,7 @@ def readable(view: View) -> View:
 
 
 def _away(request: HttpRequest) -> HttpResponse:
-    body = render_to_string("down.html", {"address": request.get_full_path()})
+    body = render_to_string("down.html", {"address": request.get_full_path()}, request)
     return HttpResponse(body, status=503, headers={"Retry-After": "5"})
 
 
@@ -76,7 +79,9 @@ def export_address(choice: page.Choice, state: dict[str, Any]) -> str:
     """Where the chosen band and range are had as CSV."""
     query = {"dataset": "depth", "format": "csv", "symbol": choice.symbol, "marketType": choice.market}
     span = {"depth": state["depth"], "from": state["now"] // 1000 - state["span"], "to": state["now"] // 1000}
-    return "/api/v1/export?" + urlencode(query | span)
+    # Minutes as far back as they are kept, beyond that what is drawn.
+    interval = {"interval": "1m" if state["span"] <= MINUTES_KEPT else state["interval"]}
+    return "/api/v1/export?" + urlencode(query | span | interval)
 
 
 def controls(choice: page.Choice) -> dict[str, Any]:
@@ -92,9 +97,10 @@ def controls(choice: page.Choice) -> dict[str, Any]:
     return {
         "band_choices": row("depth", [(band, f"{band}%") for band in bands], page.band_text(choice.depth)),
         "side_choices": row("side", list(zip(page.SIDES, ("Both", "BID", "ASK", "DIFF"), strict=True)), choice.side),
-        "range_choices": row("range", [(name, name) for name in page.RANGES], choice.range),
+        "range_choices": row("range", [(name, RANGE_TEXTS.get(name, name)) for name in page.RANGES], choice.range),
         "tab_choices": row("tab", list(zip(page.TABS, ("Chart", "Book", "DIFF"), strict=True)), choice.tab),
         "market_choices": row("market", [("SPOT", "SPOT"), ("FUTURES", "FUTURES")], choice.market),
+        "compare_address": choice.address(compare="" if choice.compare else "1"),
         "quote_address": choice.address(unit="quote"),
         "base_address": choice.address(unit="base"),
         "depth_text": page.band_text(choice.depth),
@@ -108,7 +114,7 @@ def _missing(choice: page.Choice, error: Exception) -> dict[str, Any]:
     elsewhere = ""
     for entry in entries:
         for market in entry.markets:
-            if market != choice.market and _collected(choice.symbol, market):
+            if market != choice.market and page.is_collected(choice.symbol, market):
                 elsewhere = market
     known = isinstance(error, NotCollected)
     return {
@@ -117,14 +123,6 @@ def _missing(choice: page.Choice, error: Exception) -> dict[str, Any]:
         "elsewhere_address": choice.address(market=elsewhere) if elsewhere else "",
         "others": [{"name": name, "address": choice.address(symbol=name)} for name in others],
     }
-
-
-def _collected(symbol: str, market: str) -> bool:
-    try:
-        find(symbol, market)
-    except (UnknownSymbol, NotCollected):
-        return False
-    return True
 
 
 @never_cache

@@ -2,25 +2,13 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
-DATABASE = "outages"
-
-
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+from tests.web_process import free_port, new_database, run_python, served
 
 
 def until(condition, seconds=20.0):
@@ -32,43 +20,16 @@ def until(condition, seconds=20.0):
 
 
 @pytest.fixture(scope="module")
-def database():
-    """A migrated database of its own, which no test's transaction holds."""
-    url = os.environ["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {DATABASE}")
-        own = psycopg.conninfo.conninfo_to_dict(url) | {"dbname": DATABASE}
-    host, user = own.get("host", ""), own.get("user", "postgres")
-    own_url = f"postgresql://{user}@/{DATABASE}?host={host}"
-    environment = {**os.environ, "DATABASE_URL": own_url}
-    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=environment, check=True)
-    return own_url
-
-
-@pytest.fixture(scope="module")
-def web(database):
-    """The address of a web process on the servers of this run, with its limits on; it lives through all of this."""
-    port = free_port()
-    environment = {**os.environ, "DATABASE_URL": database, "PLATFORM_PROCESS": "web", "API_RATE_LIMIT": "1000"}
-    command = [
-        sys.executable,
-        "-m",
-        "tradingplatform.web",
-        "-b",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "tradingplatform.asgi:application",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}/api/v1/"
-    try:
-        until(lambda: answers(f"{address}health"))
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
+def web(tmp_path_factory):
+    """The API's address on the servers of this run, with its limits on and a database that no test's transaction holds;
+    one process lives through all of this."""
+    with new_database("outages") as database:
+        environment = {**os.environ, "DATABASE_URL": database, "API_RATE_LIMIT": "1000"}
+        run_python(environment, "manage.py", "migrate", "--noinput", "-v0")
+        log = tmp_path_factory.mktemp("outages") / "web.log"
+        with served(free_port(), environment, log, clean=False) as address:
+            until(lambda: answers(f"{address}/api/v1/health"))
+            yield f"{address}/api/v1/"
 
 
 def answers(address):

@@ -48,7 +48,7 @@ def test_addresses_that_lead_to_the_chart(client):
 
 
 def test_the_page_holds_its_first_state(client, history, django_assert_max_num_queries):
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         answer = client.get("/charts/?symbol=btcusdt&depth=1.00")
     assert answer.status_code == 200
     state = state_of(answer)
@@ -60,6 +60,7 @@ def test_the_page_holds_its_first_state(client, history, django_assert_max_num_q
         "range": "1h",
         "unit": "quote",
         "tab": "chart",
+        "compare": None,
         "from": None,
         "to": None,
     }

@@ -1,27 +1,27 @@
 """A real web process on a filled test database, and a real Chromium that watches its own console."""
 
+import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.web_process import ROOT, free_port, new_database, run_python, served
+
+__all__ = ["PHONE", "ROOT", "WIDE", "free_port", "run_python", "served"]
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+SHAPES = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
+LOOKS = [(theme, palette) for theme in ("dark", "light") for palette in ("classic", "safe")]
 
 
 def chromium() -> str | None:
@@ -34,52 +34,42 @@ class Web:
 
     address: str
     now: float
-    environment: dict[str, str]
+    keeper: "Keeper"
     filled: float  # when its history was made: `market` counts its gap back from here
 
     def keep_fresh(self) -> None:
         """Stores the minutes that have passed, so that a long run of tests does not end on old books."""
         if time.time() - self.now > 45:
-            self.now = float(run_python(self.environment, "-m", "tests.pages.market", "continue", self.now))
+            self.now = self.keeper.ask("go_on", self.now)
 
     def add(self, name: str, market: str, moment: float, price: float, *bid_levels: int) -> None:
         """Stores one more book, as the collector would."""
-        run_python(self.environment, "-m", "tests.pages.market", "add", name, market, moment, price, *bid_levels)
+        self.keeper.ask("add", name, market, moment, price, *bid_levels)
+
+    def run(self, code: str) -> None:
+        """Runs Python with Django at hand, on the web process's database."""
+        self.keeper.ask("run", code)
 
 
-def run_python(environment: dict[str, str], *arguments: object) -> str:
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+class Keeper:
+    """A process of `tests.pages.market` on the web process's database, asked line by line: it starts once."""
 
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "tests.pages.market"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    def ask(self, name: str, *arguments: Any) -> Any:
+        self.process.stdin.write(json.dumps([name, *arguments]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, f"{name} failed; its error is above"
+        return json.loads(answer)
 
-
-def wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + 40
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if process.poll() is None and probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise RuntimeError(f"the web process does not start:\n{log.read_text()[-3000:]}")
-
-
-@contextmanager
-def new_database() -> Iterator[str]:
-    """The address of an empty database beside the tests' own, gone at the end."""
-    name = f"pages_{os.getpid()}"
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(10)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +78,7 @@ def web(tmp_path_factory) -> Iterator[Web]:
     if chromium() is None:
         pytest.skip("no Chromium on this machine: the browser tests need one")
     folder, port = tmp_path_factory.mktemp("web"), free_port()
-    with new_database() as database:
+    with new_database("pages") as database:
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
             "DATABASE_URL": database,
@@ -99,34 +89,13 @@ def web(tmp_path_factory) -> Iterator[Web]:
         }
         run_python(environment, "manage.py", "migrate", "--noinput", "-v0")
         run_python(environment, "manage.py", "collectstatic", "--noinput", "-v0")
-        now = float(run_python(environment, "-m", "tests.pages.market", "fill"))
-        with served(port, environment, folder / "web.log") as address:
-            yield Web(address, now, environment, now)
-
-
-@contextmanager
-def served(port: int, environment: dict[str, str], log: Path) -> Iterator[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "tradingplatform.web",
-        "-b",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "tradingplatform.asgi:application",
-    ]
-    with log.open("wb") as output:
-        own = environment | {"PLATFORM_PROCESS": "web"}
-        process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
-    try:
-        wait_for(port, process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-    assert "Traceback" not in log.read_text()
-    assert "synchronous iterators" not in log.read_text()
+        keeper = Keeper(environment)
+        try:
+            now = keeper.ask("fill")
+            with served(port, environment, folder / "web.log") as address:
+                yield Web(address, now, keeper, now)
+        finally:
+            keeper.end()
 
 
 @pytest.fixture(scope="package")
@@ -172,21 +141,24 @@ class Watch:
 
 @pytest.fixture
 def open_page(web, browser):
-    """`open_page(path, viewport=..., cookies=...)` gives (page, watch); consoles are checked at the end."""
+    """`open_page(path, viewport=..., cookies=...)` gives (page, watch); consoles are checked at the end. With `clock`,
+    `next_poll(page)` brings the moment on at which the page asks again."""
     contexts, watches = [], []
     web.keep_fresh()
 
-    def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready=True, **options):
+    def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready=True, clock=False, **options):
         context = browser.new_context(viewport=viewport, base_url=web.address, **options)
         context.set_default_timeout(15_000)
         contexts.append(context)
         for name, value in (cookies or {}).items():
             context.add_cookies([{"name": name, "value": value, "url": web.address}])
+        if clock:
+            context.clock.install()
         page = context.new_page()
         watches.append(Watch(page, web.address))
         page.goto(path)
         if ready:
-            page.wait_for_function("() => performance.getEntriesByName('chart-drawn').length > 0")
+            drawn(page, "chart")
         return page, watches[-1]
 
     yield opened
@@ -194,3 +166,44 @@ def open_page(web, browser):
         context.close()
     for watch in watches:
         watch.check()
+
+
+def drawn(page, name: str) -> None:
+    """Waits until the page's module has drawn: each leaves a mark of its name then."""
+    page.wait_for_function("name => performance.getEntriesByName(`${name}-drawn`).length > 0", arg=name)
+
+
+def next_poll(page) -> None:
+    page.clock.fast_forward(5500)
+
+
+def grave_in_all_looks(page) -> dict[str, Any]:
+    """What `grave` finds in every theme with every palette; they are attributes that the page's cookies set."""
+    found = {}
+    for theme, palette in LOOKS:
+        page.evaluate(
+            "look => Object.assign(document.documentElement.dataset, look)", {"theme": theme, "palette": palette}
+        )
+        found[f"{theme} {palette}"] = grave(page)
+    return {look: graves for look, graves in found.items() if graves}
+
+
+def grave(page) -> list[tuple[str, list[Any]]]:
+    """What axe finds that is serious or critical: (rule, the first places)."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    # Without preloading: axe would put styles into the page, which its policy refuses.
+    found = page.evaluate("async () => (await axe.run({ preload: false })).violations")
+    graves = [one for one in found if one["impact"] in {"serious", "critical"}]
+    return [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in graves]
+
+
+def asked_in_a_minute(page, watch) -> list[str]:
+    """What an open page asks for within a minute of its own clock, static files left out."""
+    page.clock.install()
+    page.reload()
+    before = len(watch.requests)
+    for _ in range(60):
+        page.clock.run_for(1000)
+        page.wait_for_timeout(15)
+    return [url for url in watch.requests[before:] if "/static/" not in url]

@@ -1,9 +1,10 @@
 """A small market in a database of its own: real rows, stored through the depth services from books made with numpy.
 
-Run as a program, on the database that DATABASE_URL names: `fill` prints the moment of the newest books (epoch s);
-`add SYMBOL MARKET MOMENT PRICE [BID LEVELS]` stores one more; `continue MOMENT` stores the minutes since that moment
-and prints the newest one's."""
+Run as a program, on the database that DATABASE_URL names, it answers lines: `fill` gives the moment of the newest books
+(epoch s); `add` (symbol, market, moment, price, bid levels) stores one more; `go_on` (moment) stores the minutes since
+then and gives the newest one's; `run` runs code."""
 
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,9 +18,11 @@ if __name__ == "__main__":
 from depth.services import CollectedBook, store_books
 from depth.volumes import Book, Side
 from markets.models import Symbol
+from tradingplatform.timescale import provision
 
 MINUTES = 180
 GAP = range(40, 52)  # minutes ago that were not collected
+LONG_AGO = range(48, 130 * 24, 6)  # hours ago of which one minute of ETHUSDT is kept
 SHORT = range(60, 90)  # minutes ago in which the bid side did not reach 1%
 # Name, base, markets, tick, price, collected.
 LISTED = (
@@ -65,7 +68,8 @@ def list_symbols() -> None:
 
 
 def store_history(now: datetime) -> None:
-    """Three hours of BTCUSDT with a gap and a short stretch, one new book of the others, an old one of OLDUSDT."""
+    """Three hours of BTCUSDT with a gap and a short stretch, months of ETHUSDT with few minutes, one new book of the
+    others, an old one of OLDUSDT."""
     books = newest(now)
     for ago in range(1, MINUTES):
         at = now - timedelta(minutes=ago)
@@ -74,6 +78,7 @@ def store_history(now: datetime) -> None:
             books.append(book("BTCUSDT", "SPOT", at, mid, 2, 40 if ago in SHORT else 80))
             books.append(book("BTCUSDT", "FUTURES", at, mid + 12, 2))
     books.append(book("OLDUSDT", "SPOT", now - timedelta(minutes=25), 12.0, 3))
+    books += [book("ETHUSDT", "SPOT", now - timedelta(hours=ago), 3_000.0 + ago / 10, 2) for ago in LONG_AGO]
     store_books(books)
 
 
@@ -99,6 +104,7 @@ def go_on(since: float) -> float:
 
 def fill() -> float:
     """Lists the symbols and stores their history up to now, which is given back in epoch seconds."""
+    provision()
     now = datetime.now(UTC)
     list_symbols()
     store_history(now)
@@ -111,11 +117,18 @@ def add(name: str, market: str, moment: float, price: float, bid_levels: int = 8
     store_books([book(name, market, at, price, decimals, bid_levels)])
 
 
+def run(code: str) -> None:
+    exec(code, {})  # the tests' own lines
+
+
+def serve() -> None:
+    """Answers `[name, argument...]` with what the function of that name gives, both as a line of JSON."""
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        sys.stdout.write(json.dumps(ANSWERS[name](*arguments)) + "\n")
+        sys.stdout.flush()
+
+
+ANSWERS = {"fill": fill, "add": add, "go_on": go_on, "run": run}
 if __name__ == "__main__":
-    if sys.argv[1] == "fill":
-        sys.stdout.write(f"{fill()}\n")
-    elif sys.argv[1] == "continue":
-        sys.stdout.write(f"{go_on(float(sys.argv[2]))}\n")
-    else:
-        name, market, moment, price, *levels = sys.argv[2:]
-        add(name, market, float(moment), float(price), *map(int, levels))
+    serve()

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -10,6 +11,8 @@ from django.utils import timezone
 from api.keys import InvalidKey, verify
 from api.models import ApiKey
 from collector.models import CollectionMinute, RunChange, RunState, StreamEvent, SystemMetric
+from depth.services import CollectedBook, store_books
+from depth.volumes import Book, Side
 from markets.models import Symbol
 
 pytestmark = pytest.mark.django_db
@@ -236,3 +239,59 @@ def test_pages_and_admin_lead_to_each_other(admin):
     index = admin.get("/admin/").content
     for address in (b"/charts/", b"/admin/collector/runstate/events/", b"/admin/markets/symbol/", b"/api/v1/docs"):
         assert b'href="' + address + b'"' in index
+
+
+STORAGE = "/admin/collector/runstate/storage/"
+
+
+def book(now, minutes_ago, levels=80):
+    at = now - timedelta(minutes=minutes_ago)
+    side = Side(np.linspace(99.9, 98.0, levels), np.ones(levels), False)
+    return CollectedBook(
+        "BTCUSDT", "SPOT", at, Book(side, Side(200 - side.prices, side.quantities, False)), 1, None, 80, "rest"
+    )
+
+
+def test_storage_tells_sizes_coverage_spool_and_failures(admin, own_spool, empty_redis):
+    now = timezone.now()
+    store_books([book(now, minutes) for minutes in (1, 2, 3, 6)])
+    add("BADUSDT", collected=True, failures=7, last_error="timed out <b>")
+    page = admin.get(STORAGE)
+    text = page.content.decode()
+    assert {row["table"].name for row in page.context["tables"]} >= {"snapshots", "depth_snapshots", "snapshots_agg_1h"}
+    [series] = page.context["series"]
+    assert (series["series"].minutes, series["series"].expected, series["missing"]) == (4, 6, 2)
+    assert series["late"]
+    assert "66.67%" in text
+    assert "timed out &lt;b&gt;" in text
+    assert "Every collected symbol is read" not in text
+    assert page.context["spool"].batches == 0
+    assert str(own_spool) in text
+    assert "collector.collect_minute" in text
+    assert "pg_stat_statements" in text or "Slow queries" in text
+    assert page.context["totals"]["coverage"] == pytest.approx(400 / 6)
+
+
+def test_storage_is_read_anew_and_ordered_as_asked(admin, own_spool, empty_redis):
+    assert "Nothing has been stored yet" in admin.get(STORAGE).content.decode()
+    store_books([book(timezone.now(), 1)])
+    assert len(admin.get(STORAGE + "?series=symbol").context["series"]) == 1
+    assert admin.get(STORAGE + "?series=%00").context["series_order"] == "coverage"
+
+
+def test_storage_is_for_those_who_may_look_and_is_linked(admin, client, own_spool, empty_redis):
+    assert STORAGE in admin.get("/admin/").content.decode()
+    assert STORAGE in admin.get("/status/").content.decode()
+    plain = get_user_model().objects.create_user("plain", password="x", is_staff=True)
+    client.force_login(plain)
+    assert client.get(STORAGE).status_code == 403
+    assert STORAGE not in client.get("/status/").content.decode()
+    client.logout()
+    assert STORAGE not in client.get("/status/").content.decode()
+    assert client.get(STORAGE).status_code == 302
+
+
+def test_storage_stays_at_some_queries(admin, own_spool, empty_redis, django_assert_max_num_queries):
+    store_books([book(timezone.now(), 1)])
+    with django_assert_max_num_queries(60):
+        admin.get(STORAGE)

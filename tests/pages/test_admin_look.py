@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.pages.conftest import run_python
-from tests.pages.test_chart_page import serious
+from tests.pages.conftest import grave
 
 pytestmark = pytest.mark.browser
 PAGES = (
@@ -11,18 +10,19 @@ PAGES = (
     "/admin/markets/symbol/",
     "/admin/collector/runstate/",
     "/admin/collector/runstate/events/",
+    "/admin/collector/runstate/storage/",
     "/admin/collector/runstate/metrics/",
     "/admin/api/apikey/add/",
 )
 MAKE_ADMIN = (
-    "import django; django.setup(); from django.contrib.auth import get_user_model;"
+    "from django.contrib.auth import get_user_model;"
     "get_user_model().objects.create_superuser('root', '', 'a-long-password')"
 )
 
 
 @pytest.fixture(scope="module")
 def administrator(web):
-    run_python(web.environment, "-c", MAKE_ADMIN)
+    web.run(MAKE_ADMIN)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -36,7 +36,7 @@ def test_the_admin_is_clean_and_readable(open_page, administrator, theme):
         page.goto(address)
         assert page.locator("html").get_attribute("data-theme") == theme
         assert page.locator(".simulated").is_visible()
-        found[address] = serious(page)
+        found[address] = grave(page)
     assert found == {address: [] for address in PAGES}
     page.click(".theme-switch")
     page.goto("/charts/")

@@ -6,19 +6,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.pages.conftest import PHONE, WIDE, run_python
-from tests.pages.test_chart_page import serious
+from tests.pages.conftest import PHONE, WIDE, grave
 
 pytestmark = pytest.mark.browser
 MAKE_ANALYST = (
-    "import django; django.setup(); from django.contrib.auth import get_user_model;"
+    "from django.contrib.auth import get_user_model;"
     "get_user_model().objects.create_superuser('analyst', '', 'a-long-password')"
 )
 
 
 @pytest.fixture(scope="module")
 def _analyst(web):
-    run_python(web.environment, "-c", MAKE_ANALYST)
+    web.run(MAKE_ANALYST)
 
 
 def enter(open_page, next_page, **options):
@@ -64,5 +63,5 @@ def test_the_page_is_readable(open_page, theme, viewport):
     page, _ = enter(open_page, "/admin/export/", cookies={"theme": theme}, viewport=viewport)
     page.fill("#export-search", "btc")
     assert page.locator("#id_symbol option:not([hidden])").all_inner_texts() == ["BTCUSDT"]
-    assert serious(page) == []
+    assert grave(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pages.conftest import PHONE, ROOT, WIDE
+from tests.pages.conftest import PHONE, SHAPES, WIDE, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
 
 pytestmark = pytest.mark.browser
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 def overview(open_page):
     def opened(query="", **options):
         page, watch = open_page(f"/{query}", ready=False, **options)
-        page.wait_for_function("() => performance.getEntriesByName('overview-drawn').length > 0")
+        drawn(page, "overview")
         return page, watch
 
     return opened
@@ -65,7 +65,7 @@ def test_the_script_renders_the_same_as_the_server(web, browser, sort):
         page = context.new_page()
         page.goto(f"{web.address}/?depth=1.5&sort={sort}")
         if scripted:
-            page.wait_for_function("() => performance.getEntriesByName('overview-drawn').length > 0")
+            drawn(page, "overview")
         shown = "#overview tbody tr"
         rows = [text.rsplit("\t", 1)[0] for text in page.locator(shown).all_inner_texts()]  # without the age
         paths = page.eval_on_selector_all(
@@ -120,7 +120,7 @@ def test_stars_stay(overview):
     assert page.locator("#starred").get_attribute("aria-pressed") == "true"
     page.reload()
     assert names(page) == ["ETHUSDT"]
-    page.wait_for_function("() => performance.getEntriesByName('overview-drawn').length > 0")
+    drawn(page, "overview")
     page.click("tr[data-symbol=ETHUSDT] .star")
     assert names(page) == []
     assert "No symbol is starred yet" in page.locator("#nothing").inner_text()
@@ -151,9 +151,10 @@ def test_a_row_leads_to_its_chart(overview):
 
 
 def test_a_new_book_is_shown_by_itself(overview, web):
-    page, _ = overview("?market=FUTURES")
+    page, _ = overview("?market=FUTURES", clock=True)
     before = cell(page, "1000PEPEUSDT", "price").inner_text()
     web.add("1000PEPEUSDT", "FUTURES", web.now + 300, 0.0119)
+    next_poll(page)
     page.wait_for_function(
         "text => document.querySelector('[data-symbol=\"1000PEPEUSDT\"] [data-cell=price]').innerText !== text",
         arg=before,
@@ -162,10 +163,11 @@ def test_a_new_book_is_shown_by_itself(overview, web):
 
 
 def test_an_outage_is_told_and_ends(overview):
-    page, watch = overview()
+    page, watch = overview(clock=True)
     watch.expected += ["503", "Failed to load"]
     body = json.dumps({"success": False, "code": "database_unavailable"})
     page.route("**/api/v1/overview**", lambda route: route.fulfill(status=503, body=body))
+    next_poll(page)
     page.wait_for_function("() => !document.querySelector('#notice').hidden")
     assert "The database does not answer" in page.locator("#notice").inner_text()
     assert page.locator("#live-pill").inner_text().startswith("DOWN")
@@ -178,14 +180,7 @@ def test_an_outage_is_told_and_ends(overview):
 
 def test_at_most_one_request_in_five_seconds(overview):
     page, watch = overview()
-    page.clock.install()
-    page.reload()
-    before = len(watch.requests)
-    for _ in range(60):
-        page.clock.run_for(1000)
-        page.wait_for_timeout(15)
-    polled = [url for url in watch.requests[before:] if "/static/" not in url]
-    assert 6 <= len(polled) <= 12
+    assert 6 <= len(asked_in_a_minute(page, watch)) <= 12
 
 
 def test_five_hundred_symbols_are_all_there_and_can_be_sorted(overview):
@@ -223,13 +218,7 @@ def test_a_phone_shows_cards_within_its_width(overview):
     assert names(page)[0] == "OLDUSDT"
 
 
-@pytest.mark.parametrize("palette", ["classic", "safe"])
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("shape", ["wide", "phone"])
-def test_axe_finds_nothing_serious(overview, theme, palette, shape):
-    viewport = WIDE if shape == "wide" else PHONE
-    page, _ = overview("?depth=5", viewport=viewport, cookies={"theme": theme, "palette": palette})
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
-    found = page.evaluate("async () => (await axe.run()).violations")
-    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
-    assert [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in grave] == []
+@pytest.mark.parametrize("viewport", SHAPES)
+def test_axe_finds_nothing_serious(overview, viewport):
+    page, _ = overview("?depth=5", viewport=viewport)
+    assert grave_in_all_looks(page) == {}

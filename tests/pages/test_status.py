@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pages.conftest import PHONE, ROOT, WIDE, run_python
+from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
 
 pytestmark = pytest.mark.browser
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 def status(open_page):
     def opened(**options):
         page, watch = open_page("/status/", ready=False, **options)
-        page.wait_for_function("() => performance.getEntriesByName('status-drawn').length > 0")
+        drawn(page, "status")
         return page, watch
 
     return opened
@@ -43,7 +43,7 @@ def test_the_first_answer_holds_every_part(status):
 
 
 def test_tables_of_an_answer_are_shown(status):
-    page, _ = status()
+    page, _ = status(clock=True)
     state = json.loads(page.locator("#state").text_content())
     now = state["timestamp"]
     state["gaps"] = [{"from": now - 600_000, "to": now - 300_000, "state": "missing", "cause": "outage", "books": None}]
@@ -52,6 +52,7 @@ def test_tables_of_an_answer_are_shown(status):
     state["events"] = [{"time": now, "type": "BANNED", "symbol": "", "market": "SPOT", "message": "told to wait"}]
     state["weight"]["spot"] = {"used": 6000, "limit": 6000, "blockedUntil": now + 60_000}
     page.route("**/api/v1/status", lambda route: route.fulfill(json=state))
+    next_poll(page)
     page.wait_for_function("() => document.querySelector('#gaps').innerText.includes('outage')")
     assert page.locator("#gaps tr td").all_inner_texts()[1:] == ["5", "all", "missing: outage"]
     assert page.locator("#failing a").get_attribute("href") == "/charts/?symbol=ETHUSDT&market=SPOT"
@@ -61,10 +62,11 @@ def test_tables_of_an_answer_are_shown(status):
 
 
 def test_an_outage_turns_the_database_red_and_ends(status):
-    page, watch = status()
+    page, watch = status(clock=True)
     watch.expected += ["503", "Failed to load"]
     body = json.dumps({"success": False, "code": "database_unavailable"})
     page.route("**/api/v1/status", lambda route: route.fulfill(status=503, body=body))
+    next_poll(page)
     page.wait_for_function("() => !document.querySelector('#notice').hidden")
     assert level(page, "Database") == "red"
     assert page.locator("#verdict").inner_text() == "UNHEALTHY"
@@ -79,20 +81,22 @@ def test_the_past_has_a_bar_on_every_page_until_it_is_loaded(status, open_page, 
     def past(done, finished):
         finish = "datetime.now(UTC)" if finished else "None"
         code = (
-            "import django; django.setup(); from datetime import UTC, datetime; from collector.models import PastLoad;"
+            "from datetime import UTC, datetime; from collector.models import PastLoad;"
             f"PastLoad.objects.update_or_create(id=1, defaults=dict(until=datetime.now(UTC), total=400, done={done},"
             f" finished_at={finish}))"
         )
-        run_python(web.environment, "-c", code)
+        web.run(code)
 
     past(100, finished=False)
-    page, _ = status()
+    page, _ = status(clock=True)
     assert "25%" in page.locator("#past").inner_text()
     other, _ = open_page("/?market=FUTURES", ready=False)
     assert other.locator("#past progress").get_attribute("value") == "25"
     past(200, finished=False)
+    next_poll(page)
     page.wait_for_function("() => document.querySelector('#past').innerText.includes('50%')")
     past(400, finished=True)
+    next_poll(page)
     page.wait_for_function("() => document.querySelector('#past').hidden")
     third, _ = open_page("/", ready=False)
     assert third.locator("#past").count() == 0
@@ -100,14 +104,7 @@ def test_the_past_has_a_bar_on_every_page_until_it_is_loaded(status, open_page, 
 
 def test_at_most_one_request_in_five_seconds(status):
     page, watch = status()
-    page.clock.install()
-    page.reload()
-    before = len(watch.requests)
-    for _ in range(60):
-        page.clock.run_for(1000)
-        page.wait_for_timeout(15)
-    polled = [url for url in watch.requests[before:] if "/static/" not in url]
-    assert 6 <= len(polled) <= 12
+    assert 6 <= len(asked_in_a_minute(page, watch)) <= 12
 
 
 def test_a_phone_has_no_sideways_scrolling(status):
@@ -115,13 +112,7 @@ def test_a_phone_has_no_sideways_scrolling(status):
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
-@pytest.mark.parametrize("palette", ["classic", "safe"])
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("shape", ["wide", "phone"])
-def test_axe_finds_nothing_serious(status, theme, palette, shape):
-    viewport = WIDE if shape == "wide" else PHONE
-    page, _ = status(viewport=viewport, cookies={"theme": theme, "palette": palette})
-    page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text())
-    found = page.evaluate("async () => (await axe.run()).violations")
-    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
-    assert [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in grave] == []
+@pytest.mark.parametrize("viewport", SHAPES)
+def test_axe_finds_nothing_serious(status, viewport):
+    page, _ = status(viewport=viewport)
+    assert grave_in_all_looks(page) == {}

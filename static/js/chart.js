@@ -1,11 +1,12 @@
 // The chart: two panes on one time scale, drawn from points; it tells when the reader moves it and needs older points.
 
 import { CrosshairMode, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { clock, compact, zone } from "./format.js";
+import { MARKS, clock, compact, zone } from "./format.js";
 import { DiffView, GapMarks, LineView } from "./series.js";
 import { tokens } from "./theme.js";
 
 const HAND = 1500; // milliseconds after a touch of the mouse in which the picture may still glide
+const OTHER_WIDTH = 1.1; // pixels, of the other market's lines
 const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
 
 export class DepthChart {
@@ -74,16 +75,20 @@ export class DepthChart {
     if (range.from < 10) this.events.older();
   }
 
-  /** Which series there are: `both` has the lines above and the DIFF below. */
-  layout(side) {
-    if (this.side === side) return;
-    this.side = side;
-    for (const series of Object.values(this.series ?? {})) this.chart.removeSeries(series);
+  /** Which series there are: `both` has the lines above and the DIFF below; `compared` adds the other market's. */
+  layout(side, compared) {
+    if (this.side === side && this.compared === compared) return;
+    [this.side, this.compared] = [side, compared];
+    for (const series of [...Object.values(this.others ?? {}), ...Object.values(this.series ?? {})]) this.chart.removeSeries(series);
     this.series = {};
     const format = { type: "custom", formatter: compact, minMove: 0.00000001 };
     const add = (View, pane) => this.chart.addCustomSeries(new View(), { priceFormat: format, priceLineVisible: false }, pane);
     for (const name of ["bid", "ask"]) if (side === "both" || side === name) this.series[name] = add(LineView, 0);
     if (side === "both" || side === "diff") this.series.diff = add(DiffView, side === "both" ? 1 : 0);
+    this.others = {};
+    if (compared) {
+      for (const [name, series] of Object.entries(this.series)) this.others[name] = add(LineView, series.getPane().paneIndex());
+    }
     this.series.diff?.priceScale().applyOptions({ scaleMargins: { top: 0.18, bottom: 0.06 } }); // room for the legend
     const panes = this.chart.panes();
     panes.forEach((pane, i) => pane.setStretchFactor(i ? 1 : 2.6));
@@ -102,6 +107,7 @@ export class DepthChart {
     this.series.bid?.applyOptions({ color: color.bid });
     this.series.ask?.applyOptions({ color: color.ask });
     this.series.diff?.applyOptions({ ...colors, color: this.lastTone(color) });
+    for (const [name, series] of Object.entries(this.others)) series.applyOptions({ color: color.other[name], width: OTHER_WIDTH });
     const style = { fill: color.gap, bar: color.careful, text: color.muted, font: color.sans };
     this.marks.forEach((marks, i) => marks.show(this.gaps ?? [], i ? null : this.since, style));
   }
@@ -118,22 +124,30 @@ export class DepthChart {
   }
 
   /** Draws `points` (one a step; a missing one has only its time) and keeps what the reader looks at in place.
-   * `gaps` and `since` as GapMarks has them; `step` and `span` (of the whole range) in seconds. */
-  show(points, { gaps, since, step, span }) {
+   * `gaps` and `since` as GapMarks has them; `step` and `span` (of the whole range) in seconds; `markets` names what is
+   * drawn first and what beside it. */
+  show(points, { gaps, since, step, span, markets }) {
     const scale = this.chart.timeScale();
     const before = this.live ? null : scale.getVisibleLogicalRange();
     const shift = before && this.points.length && points.length ? (this.points[0].time - points[0].time) / step : 0;
     [this.points, this.gaps, this.since, this.span, this.step] = [points, gaps, since, span, step];
-    const known = points.filter((point) => point.bid !== undefined);
-    for (const name of ["bid", "ask"]) {
-      const complete = `${name}Complete`;
-      this.series[name]?.setData(points.map((p) => (p.bid === undefined ? { time: p.time } : { time: p.time, value: p[name], complete: p[complete] })));
-      this.series[name]?.applyOptions({ title: known.at(-1)?.[complete] === false ? ">=" : "" });
-    }
-    this.series.diff?.setData(points.map((p) => (p.bid === undefined ? { time: p.time } : { time: p.time, value: p.diff, quality: p.quality })));
+    this.fill(this.series, (point) => (point.bid === undefined ? null : point), this.compared ? markets[0] : "");
+    this.fill(this.others, (point) => point.other ?? null, markets[1]);
     this.paint();
     if (before) scale.setVisibleLogicalRange({ from: before.from + shift, to: before.to + shift });
     else this.whole();
+  }
+
+  /** Gives every series its values; `of` finds a market's figures in a point. The newest value's label has the name. */
+  fill(group, of, name) {
+    const last = this.points.map(of).findLast(Boolean);
+    for (const [key, series] of Object.entries(group)) {
+      const honest = key === "diff" ? (one) => one.quality === "exact" : (one) => one[`${key}Complete`];
+      const item = (one) => one && { value: one[key], complete: honest(one), quality: one.quality };
+      series.setData(this.points.map((point) => ({ time: point.time, ...item(of(point)) })));
+      const mark = !last || honest(last) ? "" : key === "diff" ? MARKS[last.quality].trim() : MARKS.least.trim();
+      series.applyOptions({ title: [name, mark].filter(Boolean).join(" ") });
+    }
   }
 
   whole() {

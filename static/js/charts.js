@@ -7,19 +7,22 @@ import { download } from "./download.js";
 import { Freshness } from "./freshness.js";
 import { showLegend } from "./legend.js";
 import { Liquidity } from "./liquidity.js";
+import { Live, withBook, withLivePoint, withNewer } from "./live.js";
 import { DiffPanel, OrderBook } from "./panels.js";
 import { getJson, Poller } from "./poll.js";
 import { rememberSymbol } from "./preferences.js";
 
-const NAMES = ["symbol", "market", "depth", "side", "range", "unit", "tab", "from", "to"];
-const FETCHED = ["symbol", "market", "depth", "range"]; // a change of the others shows what is there already
-const RANGES = ["1h", "6h", "24h", "7d", "30d", "60d"];
+const NAMES = ["symbol", "market", "depth", "side", "range", "unit", "tab", "compare", "from", "to"];
+const FETCHED = ["symbol", "market", "depth", "range", "compare"]; // a change of the others shows what is there already
+const RANGES = ["1h", "6h", "24h", "7d", "30d", "60d", "1y", "all"];
+const MINUTES_KEPT = 60 * 86400; // seconds
 
 const workspace = document.getElementById("workspace");
 const urls = workspace.dataset;
 let state = JSON.parse(document.getElementById("state").textContent);
 let choice = state.choice;
-let liquidity = new Liquidity(state);
+let liquidity = new Liquidity(state.step, state.series);
+let other = otherOf(state);
 let request = null; // of the latest choice; an answer to an older one is dropped
 let older = null;
 let hovered = null;
@@ -29,6 +32,14 @@ const book = new OrderBook(document.getElementById("panel-book"));
 const diff = new DiffPanel(document.getElementById("panel-diff"), (depth) => addressOf({ ...choice, depth }));
 const chart = new DepthChart(document.getElementById("chart"), { moved, older: loadOlder, hover, arranged: drawLegend });
 const poller = new Poller(poll, (error, delay) => freshness.down(error, delay));
+const live = new Live({ took: tookLive, changed: (status) => freshness.connected(status) });
+let drawing = 0; // the frame in which the newest live book is drawn
+let chartDrawnAt = 0;
+
+/** The other market's series, where both are compared. */
+function otherOf({ step, other: series }) {
+  return series ? new Liquidity(step, series) : null;
+}
 
 // --- addresses -----------------------------------------------------------------------------------------------------
 
@@ -46,6 +57,7 @@ function dataAddress(extra = {}) {
 function refreshLinks() {
   for (const link of document.querySelectorAll("a[data-set]")) {
     const [name, value] = link.dataset.set.split("=");
+    if (name === "compare") continue;
     link.href = addressOf({ ...choice, [name]: value });
     if (!link.closest("table")) {
       if (choice[name] === value) link.setAttribute("aria-current", "true");
@@ -54,8 +66,18 @@ function refreshLinks() {
   }
   const to = Math.floor(freshness.serverNow() / 1000);
   const span = { from: choice.from ?? to - state.span, to: choice.to ?? to };
-  const query = { dataset: "depth", format: "csv", symbol: choice.symbol, marketType: choice.market, depth: choice.depth, ...span };
+  const interval = to - span.from <= MINUTES_KEPT + 3600 ? "1m" : state.interval;
+  const query = { dataset: "depth", format: "csv", symbol: choice.symbol, marketType: choice.market, depth: choice.depth, ...span, interval };
   document.getElementById("export-csv").href = `${urls.exportUrl}?${new URLSearchParams(query)}`;
+  refreshCompare();
+}
+
+function refreshCompare() {
+  const link = document.getElementById("compare");
+  link.href = addressOf({ ...choice, compare: choice.compare ? null : "1" });
+  link.setAttribute("aria-pressed", Boolean(choice.compare));
+  link.querySelector("b").textContent = choice.market === "SPOT" ? "FUTURES" : "SPOT";
+  link.hidden = !state.otherMarket;
 }
 
 // --- choosing ------------------------------------------------------------------------------------------------------
@@ -63,7 +85,7 @@ function refreshLinks() {
 /** Changes some of what is chosen: the address, then the picture in place. */
 function choose(changes) {
   const next = { ...choice, ...changes };
-  if (FETCHED.some((name) => name !== "depth" && changes[name] !== undefined)) next.from = next.to = null;
+  if (["symbol", "market", "range"].some((name) => changes[name] !== undefined)) next.from = next.to = null;
   if (NAMES.every((name) => next[name] === choice[name])) return;
   history.pushState(next, "", addressOf(next));
   take(next);
@@ -102,11 +124,13 @@ function redraw(before) {
 
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
-  state = fresh;
-  liquidity = new Liquidity(state);
+  state = withNewer(state, fresh);
+  liquidity = new Liquidity(state.step, state.series);
+  other = otherOf(state);
   if (elsewhere) chart.live = true;
   freshness.took(state);
   if (elsewhere) hovered = null;
+  live.watch(state.symbol, state.market);
   rememberSymbol(state.symbol);
   draw(false);
   refreshLinks();
@@ -142,20 +166,38 @@ function drawHeadline() {
 
 function drawChart() {
   const end = freshness.serverNow() / 1000;
-  chart.layout(choice.side);
-  const gaps = liquidity.gaps(end).map((gap) => ({ ...gap, text: freshness.causeAt(gap.from + state.step) || "not collected" }));
-  freshness.gaps = gaps;
-  const first = liquidity.first;
-  const since = first && first > liquidity.from + state.step ? { time: first, text: `kept since ${clock(first * 1000, "moment")} ${zoneName()}` } : null;
+  chart.layout(choice.side, Boolean(other));
+  const gaps = gapsOf(liquidity, state.market, end);
+  freshness.gaps = other ? [...gaps, ...gapsOf(other, state.otherMarket, end, gaps)] : gaps;
   // A minute that is still being read is no gap: the scale ends at the newest point then.
-  const points = liquidity.points(choice.unit, gaps.at(-1)?.open ? end : (liquidity.last ?? end));
-  chart.show(points, { gaps, since, step: state.step, span: state.span });
+  const newest = Math.max(liquidity.last ?? 0, other?.last ?? 0) || end;
+  const points = withLivePoint(liquidity.points(choice.unit, gaps.some((gap) => gap.open) ? end : newest, other), state, choice.unit);
+  const markets = [state.market, state.otherMarket];
+  chart.show(points, { gaps: freshness.gaps, since: sinceWhen(), step: state.step, span: state.span, markets });
   document.getElementById("chart-empty").hidden = liquidity.last !== null;
   drawLegend();
 }
 
+/** A market's gaps with their causes; those that `shown` has already are left out. */
+function gapsOf(series, market, end, shown = null) {
+  const told = (gap) => freshness.causeAt(gap.from + state.step, market) || (gap.minutes ? "minutes missing" : "not collected");
+  return series
+    .gaps(end)
+    .filter((gap) => !shown?.some((one) => one.from === gap.from && one.to === gap.to))
+    .map((gap) => ({ ...gap, market, other: Boolean(shown), text: shown ? `${market}: ${told(gap)}` : told(gap) }));
+}
+
+/** What stands before the first point: since when anything is kept, or where older points are. */
+function sinceWhen() {
+  const { first, from } = liquidity;
+  if (!first) return null;
+  if (first > from + state.step) return { time: first, text: `kept since ${clock(first * 1000, "moment")} ${zoneName()}` };
+  if (from <= state.earliest + state.step) return { time: first, text: "further back: choose a longer range" };
+  return null;
+}
+
 function drawLegend() {
-  showLegend({ chart, choice, state, point: hovered, liquidity, freshness });
+  showLegend({ chart, choice, state, point: hovered, liquidity, other, freshness });
 }
 
 function hover(point) {
@@ -172,20 +214,48 @@ function moved(range) {
   }, 250);
 }
 
+// --- the live book -------------------------------------------------------------------------------------------------
+
+function tookLive(message) {
+  if (message.symbol !== state.symbol || message.marketType !== state.market) return;
+  if (message.timestamp < (state.book?.receivedAt ?? 0)) return; // the page has a newer one
+  state = withBook(state, message);
+  freshness.tookLive(state);
+  drawing ||= requestAnimationFrame(drawLive);
+}
+
+function drawLive(now) {
+  drawing = 0;
+  drawHeadline();
+  book.show(state, true);
+  diff.show(state, choice, true);
+  if (now - chartDrawnAt < 1000) return;
+  chartDrawnAt = now;
+  drawChart();
+}
+
 // --- asking --------------------------------------------------------------------------------------------------------
 
 async function poll() {
   if (await freshness.asksInstead()) return drawChart();
+  if (live.status === "connected" && liquidity.last >= Math.floor(freshness.serverNow() / 60000) * 60) return; // nothing new is kept yet
   const asked = { ...choice };
   const after = liquidity.last ?? Math.floor(freshness.serverNow() / 1000) - state.span;
   const fresh = await getJson(dataAddress({ after, from: null, to: null }));
   if (FETCHED.some((name) => asked[name] !== choice[name]) || fresh.symbol !== state.symbol) return;
-  const changed = liquidity.add({ ...fresh.series, from: liquidity.from });
+  if (fresh.step !== state.step || Boolean(fresh.other) !== Boolean(other)) return replace(await getJson(dataAddress()), false);
+  const added = [add(liquidity, fresh.series), add(other, fresh.other)];
+  const changed = added.some(Boolean);
   const newer = fresh.book?.receivedAt !== state.book?.receivedAt;
-  state = { ...fresh, series: state.series };
+  state = withNewer(state, { ...state, ...fresh, series: state.series });
   freshness.took(state);
   if (newer) draw(true);
   else if (changed || freshness.stale) drawChart();
+}
+
+/** What is new at the end of a series; its beginning stays where it is. */
+function add(series, columns) {
+  return series?.add({ ...columns, from: series.from });
 }
 
 async function loadOlder() {
@@ -194,6 +264,7 @@ async function loadOlder() {
   try {
     const fresh = await getJson(dataAddress({ before: liquidity.from, from: null, to: null }), older.signal);
     liquidity.add(fresh.series);
+    if (fresh.other) other?.add(fresh.other);
     drawChart();
     poller.postpone();
   } catch (error) {
@@ -210,6 +281,7 @@ document.addEventListener("click", (event) => {
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const [name, value] = link.dataset.set.split("=");
+  if (name === "compare") return compare();
   choose({ [name]: value });
 });
 document.addEventListener("symbol-chosen", (event) => {
@@ -221,7 +293,11 @@ document.addEventListener("symbol-chosen", (event) => {
 document.addEventListener("retry", () => poller.retry());
 document.addEventListener("preference", drawLegend);
 window.addEventListener("popstate", ({ state: kept }) => kept && take(kept));
-document.getElementById("download-png").addEventListener("click", () => download({ chart, choice, state, freshness }));
+document.getElementById("download-png").addEventListener("click", () => download({ chart, choice, state, freshness, compared: Boolean(other) }));
+
+function compare() {
+  if (state.otherMarket) choose({ compare: choice.compare ? null : "1" });
+}
 
 function step(list, current, by) {
   return list[Math.max(0, Math.min(list.length - 1, list.indexOf(current) + by))];
@@ -232,6 +308,7 @@ onKey("[", () => choose({ depth: step(bands(), choice.depth, -1) }));
 onKey("]", () => choose({ depth: step(bands(), choice.depth, 1) }));
 for (const [key, side] of Object.entries({ b: "bid", a: "ask", o: "both", d: "diff" })) onKey(key, () => choose({ side }));
 onKey("m", () => choose({ market: choice.market === "SPOT" ? "FUTURES" : "SPOT" }));
+onKey("c", compare);
 onKey("u", () => choose({ unit: choice.unit === "quote" ? "base" : "quote" }));
 onKey("r", () => chart.reset());
 onKey("p", () => document.getElementById("download-png").click());
@@ -246,4 +323,5 @@ draw(false);
 if (choice.from) chart.look(choice.from, choice.to);
 refreshLinks();
 poller.start();
+live.watch(state.symbol, state.market);
 performance.mark("chart-drawn");

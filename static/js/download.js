@@ -6,7 +6,7 @@ import { tokens } from "./theme.js";
 const HEAD = 30;
 const FOOT = 22;
 
-export function download({ chart, choice, state, freshness }) {
+export function download({ chart, choice, state, freshness, compared }) {
   const picture = chart.picture();
   const scale = picture.width / chart.element.clientWidth || 1;
   const canvas = document.createElement("canvas");
@@ -20,9 +20,10 @@ export function download({ chart, choice, state, freshness }) {
   pen.scale(scale, scale);
   pen.textBaseline = "middle";
   const simulated = document.querySelector(".banner") ? " · SIMULATED MARKET" : "";
-  const title = `${state.symbol} ${state.market} liquidity within ${state.depth}% · ${state[choice.unit]} · ${choice.range}${simulated}`;
+  const markets = compared ? `${state.market} and ${state.otherMarket} (thin)` : state.market;
+  const title = `${state.symbol} ${markets} liquidity within ${state.depth}% · ${state[choice.unit]} · ${choice.range}${simulated}`;
   write(pen, title, 10, HEAD / 2, `600 13px ${color.sans}`, color.text);
-  legend(pen, choice.side, chart.element.clientWidth, color);
+  legend(pen, choice.side, chart.element.clientWidth, color, compared);
   const made = `${clock(freshness.serverNow(), "exact")} ${zoneName()} · paler, dashed or hatched: lower bounds · TradingView Lightweight Charts`;
   write(pen, made, 10, canvas.height / scale - FOOT / 2, `11px ${color.sans}`, color.muted);
   canvas.toBlob((blob) => save(blob, `${state.symbol}-${state.market}-${state.depth}-${choice.range}.png`));
@@ -34,9 +35,12 @@ function write(pen, text, x, y, font, fill) {
   pen.fillText(text, x, y);
 }
 
-function legend(pen, side, width, color) {
+function legend(pen, side, width, color, compared) {
   const names = { both: ["bid", "ask"], bid: ["bid"], ask: ["ask"], diff: [] }[side];
-  names.forEach((name, i) => write(pen, name.toUpperCase(), width - 80 + i * 36, HEAD / 2, `600 12px ${color.sans}`, color[name]));
+  const inks = compared ? [color, color.other] : [color];
+  inks.forEach((ink, row) => {
+    names.forEach((name, i) => write(pen, name.toUpperCase(), width - 80 * (inks.length - row) + i * 36, HEAD / 2, `600 12px ${color.sans}`, ink[name]));
+  });
 }
 
 function save(blob, name) {

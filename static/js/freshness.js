@@ -13,9 +13,11 @@ export class Freshness {
     this.showPill = showPill;
     this.direction = "";
     this.gaps = [];
-    this.causes = [];
+    this.causes = {}; // of gaps, by market
+    this.asked = {};
     this.turns = 0;
     this.failure = null;
+    this.socket = null; // what the live socket says of the book; null without one
     setInterval(() => this.tick(), 1000);
     document.addEventListener("preference", () => this.tick());
     const retry = document.getElementById("notice");
@@ -33,15 +35,35 @@ export class Freshness {
   /** A state has come: the server answers, its clock is known, the price has moved or not. */
   took(state) {
     const key = `${state.symbol} ${state.market}`;
-    if (key !== this.key) [this.key, this.direction, this.mid, this.causes, this.causesOf] = [key, "", null, [], ""];
+    if (key !== this.key) [this.key, this.direction, this.mid, this.causes, this.asked] = [key, "", null, {}, {}];
     this.clock = { server: state.now, local: performance.now() };
-    this.state = state;
     this.failure = null;
+    this.show(state);
+  }
+
+  show(state) {
+    this.state = state;
     if (!this.stale) this.reason = "";
     const mid = state.book ? state.book.bestBid + state.book.bestAsk : null;
     if (this.mid && mid && mid !== this.mid) this.direction = mid > this.mid ? "up" : "down";
     this.mid = mid;
     this.tick();
+  }
+
+  /** A live state has come: it says nothing of the server's clock, nor of what else the server answers. */
+  tookLive(state) {
+    this.show(state);
+  }
+
+  /** The live socket's status has changed; null: there is no socket. */
+  connected(status) {
+    this.socket = status;
+    this.tick();
+  }
+
+  /** The book in view is live, whatever else fails. */
+  get live() {
+    return this.socket === "connected" && this.state?.book?.source === "stream";
   }
 
   down(error, delay) {
@@ -52,8 +74,9 @@ export class Freshness {
   /** In some turns of the poller another question is more useful: why the data are old, why minutes are missing. */
   async asksInstead() {
     this.turns += 1;
-    if (this.gaps.length && this.causesOf !== this.question() && !this.failure) {
-      await this.askCauses();
+    const market = this.failure ? null : Object.keys(this.questions()).find((one) => this.asked[one] !== this.questions()[one]);
+    if (market) {
+      await this.askCauses(market);
       return true;
     }
     if (!this.stale || this.failure || this.turns % HEALTH_TURN) return false;
@@ -64,33 +87,35 @@ export class Freshness {
     return true;
   }
 
-  /** Causes are asked for once, and again when there are other gaps. */
-  question() {
-    return `${this.key} ${this.gaps.length} ${this.gaps[0].from}`;
+  /** Causes are asked for once a market, and again when it has other gaps: what was asked by market. */
+  questions() {
+    return Object.fromEntries(this.gaps.map(({ market, from }) => [market, `${this.gaps.length} ${from}`]));
   }
 
-  async askCauses() {
-    this.causesOf = this.question();
-    const query = new URLSearchParams({ symbol: this.state.symbol, marketType: this.state.market });
+  async askCauses(market) {
+    this.asked[market] = this.questions()[market];
+    const query = new URLSearchParams({ symbol: this.state.symbol, marketType: market });
     const body = await getJson(`${this.urls.gapsUrl}?${query}`).catch(() => ({}));
-    this.causes = (body.stats?.gaps ?? []).map((gap) => ({ from: seconds(gap.from), to: seconds(gap.to), cause: gap.cause }));
+    this.causes[market] = (body.stats?.gaps ?? []).map((gap) => ({ from: seconds(gap.from), to: seconds(gap.to), cause: gap.cause }));
   }
 
-  /** Why nothing was collected at a moment (epoch seconds). */
-  causeAt(time) {
-    return this.causes.find((gap) => gap.from <= time && time <= gap.to)?.cause ?? "";
+  /** Why nothing was collected of a market at a moment (epoch seconds). */
+  causeAt(time, market) {
+    return (this.causes[market] ?? []).find((gap) => gap.from <= time && time <= gap.to)?.cause ?? "";
   }
 
   tick() {
-    document.body.classList.toggle("stale", this.stale || Boolean(this.failure));
-    if (this.failure) return this.tickDown();
+    document.body.classList.toggle("stale", !this.live && (this.stale || Boolean(this.failure)));
+    if (this.failure && !this.live) return this.tickDown();
     const book = this.state?.book;
     if (!book) return this.waiting();
     const old = this.serverNow() - book.receivedAt;
-    const state = old > OLD ? "down" : old > STALE ? "stale" : "live";
+    const troubled = this.socket === "stale" || this.socket === "disconnected";
+    const state = old > OLD ? "down" : old > STALE || troubled ? "stale" : "live";
+    const source = this.live ? "synced" : troubled ? `live feed ${this.socket}` : book.source;
     const coverage = `reach −${reach(book.coverage.bidPercent)} +${reach(book.coverage.askPercent)}`;
-    this.showPill({ state, word: state === "live" ? "LIVE" : "STALE", age: `${age(old)} ago`, more: `${book.source} · ${coverage}`, facts: this.facts(book, old) });
-    this.notice(state === "live" ? "" : `The newest book is ${age(old)} old. ${this.reason ?? ""}`, "careful");
+    this.showPill({ state, word: state === "live" ? "LIVE" : "STALE", age: `${age(old)} ago`, more: `${source} · ${coverage}`, facts: this.facts(book, old) });
+    this.notice(this.failure ? this.failed() : old > STALE ? `The newest book is ${age(old)} old. ${this.reason ?? ""}` : "", "careful", Boolean(this.failure));
   }
 
   waiting() {
@@ -98,10 +123,23 @@ export class Freshness {
     this.notice("", "careful");
   }
 
+  /** What the server does not answer, while the live socket goes on. */
+  failed() {
+    return `${this.wordOf(this.failure.error)} The book is live; the minutes are asked for again in ${age(this.retryIn)}.`;
+  }
+
+  get retryIn() {
+    return Math.max(0, this.failure.retryAt - performance.now());
+  }
+
+  wordOf(error) {
+    return error.status === 503 ? "The database does not answer." : error.status ? `The server answers with an error (${error.status}).` : "The server does not answer.";
+  }
+
   tickDown() {
-    const { error, retryAt } = this.failure;
-    const left = Math.max(0, retryAt - performance.now());
-    const word = error.status === 503 ? "The database does not answer." : error.status ? `The server answers with an error (${error.status}).` : "The server does not answer.";
+    const { error } = this.failure;
+    const left = this.retryIn;
+    const word = this.wordOf(error);
     this.showPill({ state: "down", word: "DOWN", age: `retry in ${age(left)}`, facts: [["Server", word], ...(this.state?.book ? this.facts(this.state.book, this.serverNow() - this.state.book.receivedAt) : [])] });
     const since = this.state ? ` What you see is of ${clock(this.state.now)} ${zoneName()}.` : "";
     this.notice(`${word}${since} Next try in ${age(left)}.`, "wrong", true);

@@ -6,11 +6,12 @@ import { diffQuality } from "./format.js";
 const PATIENCE = 2.5;
 
 export class Liquidity {
-  constructor(state) {
-    this.step = state.step;
+  /** `step` in seconds; `columns` as the server gives them. */
+  constructor(step, columns) {
+    this.step = step;
     this.rows = new Map();
-    this.from = state.series.from;
-    this.add(state.series);
+    this.from = columns.from;
+    this.add(columns);
   }
 
   /** Adds columns; a point that is there already is replaced. Gives whether anything changed. */
@@ -23,6 +24,7 @@ export class Liquidity {
         base: [columns.bidVolume[i], columns.askVolume[i]],
         bidComplete: columns.bidComplete[i] === 1,
         askComplete: columns.askComplete[i] === 1,
+        minutes: columns.minutes[i],
       };
       const known = this.rows.get(time);
       changed ||= !known || known.quote[0] !== row.quote[0] || known.quote[1] !== row.quote[1];
@@ -48,21 +50,29 @@ export class Liquidity {
     return this.sorted?.at(-1)?.time ?? null;
   }
 
-  /** One point a step from the beginning of the loaded stretch to `end` (seconds); a missing one has only its time. */
-  points(unit, end) {
+  /** One point a step from the beginning of the loaded stretch to `end` (seconds); a missing one has only its time.
+   * With `other`, a second series, each carries that one's point of the same time as `other`. */
+  points(unit, end, other = null) {
     const points = [];
     const stop = Math.max(this.last ?? 0, Math.floor(end / this.step) * this.step);
     for (let time = Math.ceil(this.from / this.step) * this.step; time <= stop; time += this.step) {
       const row = this.rows.get(time);
-      points.push(row ? point(row, unit) : { time });
+      const beside = other?.rows.get(time);
+      points.push({ ...(row ? point(row, unit) : { time }), ...(beside && { other: point(beside, unit) }) });
     }
     return points;
   }
 
-  /** Stretches between two points (or after the last one) that were not collected, as times of the points around. */
+  /** How many minutes the step at `time` could hold by `end` (seconds). */
+  expected(time, end) {
+    return Math.min(this.step, Math.max(60, Math.floor(end - time - PATIENCE * 60))) / 60;
+  }
+
+  /** Stretches between two points (or after the last one) that were not collected, as times of the points around; and
+   * hours or days that hold only some of their `minutes`, from the first to the last of a run. */
   gaps(end) {
-    const gaps = [];
     const rows = this.sorted ?? [];
+    const gaps = this.step > 60 ? this.partial(rows, end) : [];
     for (let i = 1; i < rows.length; i += 1) {
       if (rows[i].time - rows[i - 1].time > this.step) gaps.push({ from: rows[i - 1].time, to: rows[i].time });
     }
@@ -70,10 +80,22 @@ export class Liquidity {
     if (rows.length && end - this.last > PATIENCE * this.step) gaps.push({ from: this.last, to: edge, open: true });
     return gaps;
   }
+
+  partial(rows, end) {
+    const runs = [];
+    for (const { time, minutes } of rows) {
+      const missing = Math.floor(this.expected(time, end) - minutes);
+      if (missing < 1 || time === this.first) continue;
+      const last = runs.at(-1);
+      if (last?.to === time - this.step) Object.assign(last, { to: time, minutes: last.minutes + missing });
+      else runs.push({ from: time, to: time, minutes: missing });
+    }
+    return runs;
+  }
 }
 
 function point(row, unit) {
   const [bid, ask] = row[unit];
-  const { time, bidComplete, askComplete } = row;
-  return { time, bid, ask, diff: bid - ask, bidComplete, askComplete, quality: diffQuality(bidComplete, askComplete) };
+  const { time, bidComplete, askComplete, minutes } = row;
+  return { time, bid, ask, diff: bid - ask, bidComplete, askComplete, minutes, quality: diffQuality(bidComplete, askComplete) };
 }

@@ -17,7 +17,7 @@ class View {
     return item.value === undefined;
   }
   defaultOptions() {
-    return { color: "#888", lastValueVisible: true, priceLineVisible: false };
+    return { color: "#888", width: 1.6, lastValueVisible: true, priceLineVisible: false };
   }
 }
 
@@ -69,7 +69,7 @@ class LineRenderer {
     context.beginPath();
     context.globalAlpha = run.complete ? 1 : 0.7;
     context.setLineDash(run.complete ? [] : [4 * sx, 3 * sx]);
-    context.lineWidth = Math.max(1, Math.round(1.6 * sy));
+    context.lineWidth = Math.max(1, Math.round(this.options.width * sy));
     run.bars.forEach((bar, i) => {
       const [x, y] = [bar.x * sx, toY(bar.originalData.value) * sy];
       if (i) context.lineTo(x, y);
@@ -141,7 +141,8 @@ function hatch(context, color, scale) {
 }
 
 /** A pane primitive: every gap is a faint stretch with a thin bar at the bottom of the pane, and its cause where it fits.
- * Before the first point stands since when anything is kept. */
+ * Hours that lack minutes, and gaps of the market that is drawn beside, have the bar alone, a little higher. Before the
+ * first point stands since when anything is kept. */
 export class GapMarks {
   constructor() {
     this.gaps = [];
@@ -161,7 +162,7 @@ export class GapMarks {
     return this.views;
   }
 
-  /** `gaps`: {from, to, text}; `since`: {time, text} of the first point, or null. Times as the chart has them. */
+  /** `gaps`: {from, to, text, minutes, other}; `since`: {time, text} of the first point, or null. Times as the chart has them. */
   show(gaps, since, style) {
     [this.gaps, this.since, this.style] = [gaps, since, style];
     this.requestUpdate?.();
@@ -171,7 +172,7 @@ export class GapMarks {
     const place = (time) => this.chart?.timeScale().timeToCoordinate(time) ?? null;
     target.useMediaCoordinateSpace(({ context, mediaSize }) => {
       context.font = `11px ${this.style.font}`;
-      for (const gap of this.gaps) this.gap(context, mediaSize, place(gap.from), place(gap.to), gap.text);
+      for (const gap of this.gaps) this.gap(context, mediaSize, place(gap.from), place(gap.to), gap);
       const first = this.since && place(this.since.time);
       if (first === null) return;
       context.textAlign = "right";
@@ -180,14 +181,16 @@ export class GapMarks {
     });
   }
 
-  gap(context, size, from, to, text) {
-    if (from === null || to === null) return;
-    const width = Math.max(1, to - from);
+  gap(context, size, first, last, { text, minutes, other }) {
+    if (first === null || last === null) return;
+    const room = minutes ? this.chart.timeScale().options().barSpacing / 2 : 0; // a run of bars, its ends included
+    const [from, width] = [first - room, Math.max(1, last - first + 2 * room)];
+    const slight = Boolean(minutes || other);
     context.fillStyle = this.style.fill;
-    context.fillRect(from, 0, width, size.height);
+    if (!slight) context.fillRect(from, 0, width, size.height);
     context.fillStyle = this.style.bar;
-    context.fillRect(from, size.height - 2, width, 2);
+    context.fillRect(from, size.height - (other ? 5 : 2), width, 2);
     context.textAlign = "center";
-    if (context.measureText(text).width + 12 < width) context.fillText(text, from + width / 2, size.height - 10);
+    if (context.measureText(text).width + 12 < width) context.fillText(text, from + width / 2, size.height - (other ? 22 : 10));
   }
 }

@@ -11,6 +11,7 @@ export function tokens() {
     grid: read("grid"),
     bid: read("bid"),
     ask: read("ask"),
+    other: { bid: read("other-bid"), ask: read("other-ask"), diff: read("other-diff") },
     careful: read("careful"),
     gap: read("gap"),
     raised: read("raised"),

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.pages import market
-from tests.pages.conftest import PHONE, ROOT, WIDE
+from tests.pages.conftest import PHONE, SHAPES, WIDE, asked_in_a_minute, drawn, grave, grave_in_all_looks, next_poll
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +41,7 @@ def near(counts, color, distance=40):
     return sum(n for rgb, n in counts.items() if sum(abs(a - b) for a, b in zip(rgb, color, strict=True)) < distance)
 
 
-GREEN, RED = (46, 189, 133), (246, 86, 107)
+GREEN, RED, BLUE = (46, 189, 133), (246, 86, 107), (111, 211, 255)
 
 
 def test_the_first_answer_holds_the_whole_picture_and_nothing_is_fetched_for_it(open_page):
@@ -67,7 +67,7 @@ def test_the_script_renders_the_same_text_as_the_server(web, browser):
         page = context.new_page()
         page.goto(f"{web.address}/charts/?symbol=BTCUSDT&unit=quote")
         if scripted:
-            page.wait_for_function("() => performance.getEntriesByName('chart-drawn').length > 0")
+            drawn(page, "chart")
         texts.append(page.locator("#diff-table tbody, #bids tbody, #asks tbody, .price, #spread").all_inner_texts())
         context.close()
     assert texts[0] == texts[1]
@@ -269,6 +269,90 @@ def test_zoom_and_scroll_are_in_the_address_and_a_double_click_resets(open_page)
     page.wait_for_function("() => !location.search.includes('from=')")
 
 
+def scroll_back(page, times):
+    box = page.locator("#chart").bounding_box()
+    for _ in range(times):
+        page.mouse.move(box["x"] + 100, box["y"] + 200)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 800, box["y"] + 200, steps=3)
+        page.mouse.up()
+        page.wait_for_timeout(100)
+
+
+@pytest.mark.parametrize(("chosen", "interval", "step"), [("7d", "1 h average", 3600), ("1y", "1 day average", 86400)])
+def test_scrolling_back_loads_older_points_at_every_interval(open_page, chosen, interval, step):
+    page, watch = open_page(f"/charts/?symbol=ETHUSDT&range={chosen}")
+    legend = page.locator("#legend-lines")
+    assert interval in legend.text_content()
+    shown = json.loads(page.locator("#state").text_content())
+    assert shown["step"] == step
+    with page.expect_response(lambda answer: "before=" in answer.url) as response:
+        scroll_back(page, 2)
+    older = response.value.json()
+    assert older["step"] == step
+    assert older["series"]["to"] == shown["series"]["from"] - step
+    assert older["series"]["to"] - older["series"]["from"] >= 59 * 86400
+    if chosen == "7d":
+        assert older["series"]["time"]
+        page.wait_for_function(
+            "from => Number(new URLSearchParams(location.search).get('from')) < from", arg=shown["series"]["from"]
+        )
+    assert len([url for url in watch.data_requests() if "before=" in url]) <= 2
+
+
+def test_all_is_from_the_first_day_and_says_which_hours_lack_minutes(open_page):
+    page, _ = open_page("/charts/?symbol=ETHUSDT&range=all")
+    state = json.loads(page.locator("#state").text_content())
+    assert state["interval"] == "1h"  # 130 days
+    assert state["series"]["time"][0] - state["series"]["from"] < 86400
+    assert abs(state["span"] - 130 * 86400) < 2 * 86400
+    assert set(state["series"]["minutes"][:-2]) == {1}
+    page.keyboard.press("8")
+    assert query(page)["range"] == "all"
+    page.keyboard.press("7")
+    page.wait_for_function("() => document.querySelector('#legend-lines').textContent.includes('1 day average')")
+    box = page.locator("#chart").bounding_box()
+    axis = page.evaluate("document.querySelector('#chart table td:last-child').getBoundingClientRect().width")
+    page.mouse.move(box["x"] + (box["width"] - axis) * (1 - 30 / 372), box["y"] + 120)
+    page.wait_for_function("() => document.querySelector('#legend-lines').textContent.includes('4 of 1440 min')")
+    assert near(pixels(page), (240, 180, 41), 30) > 20
+
+
+def test_both_markets_are_drawn_together_and_told_apart(open_page, web):
+    page, watch = open_page("/charts/?symbol=BTCUSDT&range=1h")
+    assert near(pixels(page), BLUE) < 20
+    page.keyboard.press("c")
+    page.wait_for_function("() => document.querySelector('#legend-lines').textContent.includes('SPOT and FUTURES')")
+    assert query(page)["compare"] == "1"
+    assert page.locator("#compare").get_attribute("aria-pressed") == "true"
+    assert page.locator("#legend-lines .stroke").all_inner_texts() == ["SPOT", "FUTURES"]
+    assert page.locator("#legend-lines .other-bid").inner_text().startswith("BID ")
+    assert page.locator("#legend-diff .stroke").count() == 2
+    counts = pixels(page)
+    assert near(counts, GREEN) > 200
+    assert near(counts, BLUE) > 200
+    passed = (web.now - web.filled) / 60
+    assert hover_minutes_ago(page, 46 + passed).count("not collected") == 2
+    # The address shows the same; the other market first turns it round.
+    other, _ = open_page(page.url)
+    assert near(pixels(other), BLUE) > 200
+    other.keyboard.press("m")
+    other.wait_for_function("() => document.querySelector('#legend-lines').textContent.includes('FUTURES and SPOT')")
+    assert other.locator("#compare b").inner_text() == "SPOT"
+    page.click("#compare")
+    page.wait_for_function("() => !document.querySelector('#legend-lines').textContent.includes(' and ')")
+    assert "compare" not in query(page)
+    assert len(watch.data_requests()) <= 3
+
+
+def test_one_market_alone_has_nothing_to_compare(open_page):
+    page, _ = open_page("/charts/?symbol=ETHUSDT&compare=1")
+    assert page.locator("#compare").is_hidden()
+    assert "not collected on the other market" in page.locator("#legend-lines").inner_text()
+    page.keyboard.press("c")
+    assert query(page)["symbol"] == "ETHUSDT"
+
+
 def test_export_gives_the_band_and_range_as_csv(open_page):
     page, _ = open_page("/charts/?symbol=BTCUSDT&depth=1&range=1h")
     with page.expect_download() as download:
@@ -352,9 +436,10 @@ def test_panels_fold_below_the_chart_on_a_narrow_window(open_page):
 
 
 def test_a_new_minute_appears_by_itself_and_moves_the_price(open_page, web):
-    page, watch = open_page("/charts/?symbol=1000PEPEUSDT&market=FUTURES")
+    page, watch = open_page("/charts/?symbol=1000PEPEUSDT&market=FUTURES", clock=True)
     before = page.locator("#mid").text_content()
     web.add("1000PEPEUSDT", "FUTURES", web.now + 60, 0.0119)
+    next_poll(page)
     page.wait_for_function("text => document.querySelector('#mid').textContent !== text", arg=before)
     assert page.locator(".price").get_attribute("data-direction") == "up"
     assert page.title().startswith("▲ ")
@@ -366,7 +451,7 @@ def test_an_old_book_is_stale_and_greyed(open_page):
     assert page.locator("#live-pill").inner_text().startswith("STALE")
     assert re.search(r"(2[5-9]|3\d) min old", page.locator("#notice").inner_text())
     assert page.locator("body.stale").count() == 1
-    assert serious(page) == []
+    assert grave(page) == []
     page.click("#live-pill")
     assert "Book read" in page.locator("#pill-details").inner_text()
 
@@ -378,9 +463,11 @@ def test_a_fresh_book_is_live_with_age_source_and_reach(open_page):
 
 
 def test_the_server_going_away_is_said_and_survived(open_page):
-    page, watch = open_page("/charts/?symbol=BTCUSDT")
+    page, watch = open_page("/charts/?symbol=BTCUSDT", clock=True)
     watch.expected.append("ERR_FAILED")
     page.route("**/charts/data*", lambda route: route.abort())
+    next_poll(page)
+    next_poll(page)  # the first may have asked for the causes of gaps
     page.wait_for_selector("#live-pill[data-state=down]")
     assert "does not answer" in page.locator("#notice").inner_text()
     assert "What you see is of" in page.locator("#notice").inner_text()
@@ -422,14 +509,7 @@ def test_a_hidden_tab_asks_nothing(open_page):
 
 def test_at_most_one_request_in_five_seconds(open_page):
     page, watch = open_page("/charts/?symbol=BTCUSDT")
-    page.clock.install()
-    page.reload()
-    before = len(watch.requests)
-    for _ in range(60):
-        page.clock.run_for(1000)
-        page.wait_for_timeout(15)
-    polled = [url for url in watch.requests[before:] if "/static/" not in url]
-    assert 6 <= len(polled) <= 12
+    assert 6 <= len(asked_in_a_minute(page, watch)) <= 12
 
 
 def test_before_the_first_minute(open_page):
@@ -453,36 +533,25 @@ def test_symbols_without_a_picture_say_why(open_page):
 
 
 def test_reduced_motion_flashes_nothing(open_page, web):
-    page, _ = open_page("/charts/?symbol=1000PEPEUSDT&market=FUTURES", reduced_motion="reduce")
+    page, _ = open_page("/charts/?symbol=1000PEPEUSDT&market=FUTURES", reduced_motion="reduce", clock=True)
     page.evaluate("() => { window.flashes = 0; Element.prototype.animate = () => { window.flashes += 1; }; }")
     before = page.locator("#mid").text_content()
     web.add("1000PEPEUSDT", "FUTURES", web.now + 120, 0.0125)
+    next_poll(page)
     page.wait_for_function("text => document.querySelector('#mid').textContent !== text", arg=before)
     assert page.evaluate("window.flashes") == 0
 
 
-@pytest.mark.parametrize("palette", ["classic", "safe"])
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("shape", ["wide", "phone"])
-def test_axe_finds_nothing_serious(open_page, theme, palette, shape):
-    viewport = WIDE if shape == "wide" else PHONE
-    page, _ = open_page("/charts/?symbol=BTCUSDT", viewport=viewport, cookies={"theme": theme, "palette": palette})
-    assert serious(page) == []
-    if shape == "phone":
+@pytest.mark.parametrize("viewport", SHAPES)
+def test_axe_finds_nothing_serious(open_page, viewport):
+    page, _ = open_page("/charts/?symbol=BTCUSDT", viewport=viewport)
+    assert grave_in_all_looks(page) == {}
+    if viewport == PHONE:
         page.click(".tabs a[data-set='tab=diff']")
-        assert serious(page) == []
+        assert grave_in_all_looks(page) == {}
     else:
         page.keyboard.press("?")
-        assert serious(page) == []
+        assert grave(page) == []
         page.keyboard.press("Escape")
         page.click("[popovertarget=preferences]")
-        assert serious(page) == []
-
-
-def serious(page):
-    source = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    page.evaluate(source.read_text())
-    # Without preloading: axe would put styles into the page, which its policy refuses.
-    found = page.evaluate("async () => (await axe.run({ preload: false })).violations")
-    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
-    return [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in grave]
+        assert grave(page) == []

@@ -20,8 +20,9 @@ GAP_DETECTED = "GAP_DETECTED"
 UPDATE_FAILED = "UPDATE_FAILED"
 NO_LEVELS = "a level is not a pair of a positive price and a quantity"
 
-MOST_DIFFS = 1000  # kept while a snapshot loads: 100 s of the fastest stream
-MOST_KEPT_LEVELS = 100_000  # in them
+# Kept while a snapshot loads: 30 s of the fastest stream, 2 MB a book, for during a ban every book waits for one.
+MOST_DIFFS = 300
+MOST_KEPT_LEVELS = 20_000  # in them
 # Old sequences and no newer one for so long: the exchange counts anew, or one message's number was nonsense.
 NOTHING_NEW_FOR = 10.0  # seconds
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from depth.book import DepthDiff, snapshot_from_levels
-from depth.sync import GAP_DETECTED, MOST_DIFFS, SNAPSHOT_LOADED, UPDATE_FAILED, BookSync, State
+from depth.sync import GAP_DETECTED, MOST_DIFFS, MOST_KEPT_LEVELS, SNAPSHOT_LOADED, UPDATE_FAILED, BookSync, State
 from tests.depth.truth import BASE, Exchange
 
 BANDS = tuple(Decimal(text) for text in ("0.2", "0.5", "1", "2", "4", "8", "20"))
@@ -305,6 +305,17 @@ def test_the_buffer_is_bounded_and_a_later_snapshot_still_fits():
     assert types(sync.snapshot(exchange.snapshot(lost - 1, 100))) == [UPDATE_FAILED]
     assert types(sync.snapshot(exchange.snapshot(lost, 100))) == [SNAPSHOT_LOADED]
     assert_right(sync.book, exchange)
+
+
+def test_the_buffer_is_bounded_by_levels_too():
+    sync = BookSync("X", "M")
+    many = [(float(price), 1.0) for price in range(1, MOST_KEPT_LEVELS // 4)]
+    for number in range(8):
+        sync.offer(DepthDiff("X", "M", number, number + 1, 1, many, []), 1.0)
+    texts = [("100000", "1")], [("100001", "1")]
+    assert types(sync.snapshot(snapshot_from_levels(*texts, 2, 3))) == [UPDATE_FAILED]
+    assert types(sync.snapshot(snapshot_from_levels(*texts, 2, 4))) == [SNAPSHOT_LOADED]
+    assert sync.book.sequence == 8
 
 
 @pytest.fixture

@@ -1,10 +1,15 @@
 """A client that others wrote for the real exchange, pointed at the simulator by its addresses only."""
 
+import asyncio
+from typing import Any
+
 import pytest
+from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
 from binance.client import Client
 from binance.exceptions import BinanceAPIException
 
 from tests.simulator.conftest import Server
+from tests.simulator.local_book import truth
 
 
 @pytest.fixture
@@ -55,3 +60,41 @@ def test_python_binance_understands_the_refusals(client: Client, server: Server)
     with pytest.raises(BinanceAPIException) as limited:
         client.futures_order_book(symbol="BTCUSDT")
     assert (limited.value.code, limited.value.status_code) == (-1003, 429)
+
+
+def test_python_binances_order_book_is_the_exchanges(server: Server) -> None:
+    async def follow() -> tuple[int, Any, Any]:
+        client = AsyncClient()
+        client.API_URL = f"{server.url}/api"
+        sockets = BinanceSocketManager(client)
+        sockets.STREAM_URL = f"ws://127.0.0.1:{server.port}/"
+        try:
+            async with DepthCacheManager(client, "SUIUSDT", bm=sockets, limit=5000, ws_interval=100) as manager:
+                for _ in range(12):
+                    book = await manager.recv()
+                return manager._last_update_id, book.get_bids(), book.get_asks()
+        finally:
+            await client.close_connection()
+
+    update_id, *sides = asyncio.run(asyncio.wait_for(follow(), 20))
+    for told, expected in zip(sides, truth("SUIUSDT", "spot", update_id), strict=True):
+        assert {price: quantity for price, quantity in told} == expected  # noqa: C416 - pairs are lists
+
+
+def test_python_binance_hears_both_routes_of_futures(server: Server) -> None:
+    async def hear() -> dict[str, str]:
+        client = AsyncClient()
+        sockets = BinanceSocketManager(client)
+        sockets.FSTREAM_URL = f"ws://127.0.0.1:{server.port}/"
+        heard = {}
+        try:
+            for category, name in (("market", "btcusdt@aggTrade"), ("public", "btcusdt@depth@100ms")):
+                async with sockets.futures_multiplex_socket([name], category=category) as socket:
+                    message = await socket.recv()
+                    heard[message["stream"]] = message["data"]["e"]
+        finally:
+            await client.close_connection()
+        return heard
+
+    heard = asyncio.run(asyncio.wait_for(hear(), 20))
+    assert heard == {"btcusdt@aggTrade": "aggTrade", "btcusdt@depth@100ms": "depthUpdate"}

@@ -70,3 +70,28 @@ def test_a_port_that_is_taken_is_told(start: Any) -> None:
         )
         assert ended.returncode == 1
         assert "address already in use" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_open_sockets_are_told_that_it_ends(start: Any, number: signal.Signals) -> None:
+    with start() as server:
+        socket, cut = server.socket("/ws/btcusdt@depth@100ms"), server.socket("/market/ws/!markPrice@arr@1s")
+        socket.receive()
+        server.fault(kind="cut", market="futures")
+        server.process.send_signal(number)
+        assert socket.closed() == 1001
+        assert cut.closed() is None
+        assert server.process.communicate(timeout=5)[1] == ""
+        assert server.process.returncode == 0
+
+
+def test_futures_old_addresses_have_a_port_of_their_own_and_speak_of_books_only(start: Any) -> None:
+    with start("--futures-port", "0") as server:
+        assert server.process.stdout is not None
+        lines = [server.process.stdout.readline() for _ in range(2)]
+        server.port = int(lines[1].rsplit(":", 1)[1])
+        with server.socket("/ws/btcusdt@depth@100ms") as socket, server.socket("/ws/btcusdt@aggTrade") as silent:
+            assert "pu" in socket.receive()
+            assert silent.silent(0.6)
+        with server.socket("/market/ws/btcusdt@aggTrade") as routed:
+            assert routed.receive()["e"] == "aggTrade"

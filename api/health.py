@@ -68,9 +68,13 @@ def _database(question: Question, now: datetime) -> dict[str, dict[str, Any]]:
         asked = {"collector": _collector(status(now)), "scanner": _scanner(scanner_status(now))}
         return {"database": {"status": HEALTHY, "latency": latency}, **asked}
     except (Silent, *DATABASE_AWAY):
-        unknown = {"status": "unknown", "lastMinute": None, "lagSeconds": None, "symbols": None}
+        unknown = dict.fromkeys(("lastMinute", "lagSeconds", "symbols", "partial"))
         scanner = _scanner(ScannerStatus("unknown" if settings.WEB3_PROVIDERS else "off", None, None, None))
-        return {"database": {"status": "unhealthy", "latency": None}, "collector": unknown, "scanner": scanner}
+        return {
+            "database": {"status": "unhealthy", "latency": None},
+            "collector": {"status": "unknown", **unknown},
+            "scanner": scanner,
+        }
 
 
 def _select_one() -> None:
@@ -94,6 +98,7 @@ def _collector(found: CollectorStatus) -> dict[str, Any]:
         "lastMinute": epoch_ms(found.last_minute) if found.last_minute else None,
         "lagSeconds": found.lag_seconds,
         "symbols": found.symbols,
+        "partial": found.partial,
     }
 
 

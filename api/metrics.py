@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from api.health import GOOD, HEALTHY, Health, check
 from collector.feed.figures import Report, reports
 from collector.selectors import ProcessBeat, processes, statistics, status, weight
+from depth.cache import counts
 from markets.clients import ClientFigures, client_figures
 from markets.models import Market
 from markets.storage import DATABASE_AWAY
@@ -42,7 +43,7 @@ class _Platform(Collector):
         if health.components["database"]["status"] == HEALTHY:
             parts += [_collection, _minute, _weights]
         if health.components["redis"]["status"] == HEALTHY:
-            parts += [_processes, _sockets, _feed]
+            parts += [_processes, _sockets, _feed, _cache]
         for part in parts:
             yield from _unless_away(part, self.now)
 
@@ -138,6 +139,15 @@ def _weights(now: datetime) -> list[Metric]:
         _gauge("request_weight_limit", "A minute.", [([m], use.limit) for m, use in uses.items()], ("market",)),
         _gauge("exchange_blocked", "1: told to wait.", [([m], float(b)) for m, b in blocked.items()], ("market",)),
     ]
+
+
+def _cache(now: datetime) -> list[Metric]:
+    """Questions that Redis answered, and those that the database had to."""
+    family = CounterMetricFamily(PREFIX + "cache_requests", "Asked of the cache.", labels=("name", "outcome"))
+    for name, (hits, misses) in counts().items():
+        family.add_metric([name, "hit"], hits)
+        family.add_metric([name, "miss"], misses)
+    return [family]
 
 
 def _processes(now: datetime) -> list[Metric]:

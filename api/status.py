@@ -14,6 +14,7 @@ from collector import status as source
 from collector.feed.figures import BookReport, ConnectionReport, Report, reports
 from collector.models import CollectionMinute, PastLoad
 from collector.selectors import ProcessBeat, Statistics
+from depth.cache import counts
 from markets.models import Market
 
 LEVELS = {HEALTHY: "green", "stopped": "amber", "degraded": "amber", "unknown": "amber", "unhealthy": "red"}
@@ -67,6 +68,7 @@ def platform(now: datetime) -> dict[str, Any]:
         "failing": [_failing(symbol) for symbol in source.failing()],
         "processes": [_process(beat) for beat in beats],
         "feed": _feed(now),
+        "cache": _cache(health),
         "storage": _storage(health, facts),
         "past": past_state(source.past()),
     }
@@ -92,7 +94,8 @@ def _collector_since(part: dict[str, Any], day: source.Day) -> tuple[datetime | 
         return selectors.run_state().changed_at, True
     if part["status"] == HEALTHY:
         return day.unbroken_since, not day.reaches_back
-    if part["lastMinute"] is None:
+    lagging = part["lagSeconds"] is not None and part["lagSeconds"] > selectors.HEALTHY_FOR.total_seconds()
+    if part["lastMinute"] is None or not lagging:  # or books are missing
         return None, False
     grace = selectors.HEALTHY_FOR if part["status"] == "degraded" else selectors.DEGRADED_FOR
     return datetime.fromtimestamp(part["lastMinute"] / 1000, UTC) + grace, True
@@ -304,6 +307,18 @@ def _storage(health: Health, facts: source.DatabaseFacts) -> dict[str, Any]:
         "oldest": _ms(facts.oldest),
         "newest": _ms(facts.newest),
     }
+
+
+def _cache(health: Health) -> list[dict[str, Any]]:
+    """What was asked of the cache, over all processes, and how much of it was there; nothing while Redis is away."""
+    try:
+        found = counts() if health.components["redis"]["status"] == HEALTHY else {}
+    except redis.RedisError:
+        return []
+    return [
+        {"name": name, "hits": hits, "misses": misses, "hitPercent": round(hits / (hits + misses) * 100, 1)}
+        for name, (hits, misses) in found.items()
+    ]
 
 
 def past_state(row: PastLoad | None) -> dict[str, Any] | None:

@@ -22,6 +22,8 @@ HEALTHY_FOR = timedelta(seconds=150)
 DEGRADED_FOR = timedelta(minutes=10)
 IDLE_FOR = timedelta(seconds=150)  # a worker or beat that does nothing for so long is not at work
 STARTING_FOR, MENDING_FOR = 60.0, 10.0  # seconds that a live book may not be right before it counts as a fault
+LACKING = 0.1  # of a minute's books: with more of them missing it is not what it should be
+MINUTE = timedelta(minutes=1)
 EXCHANGE = "binance"
 Period = tuple[datetime, datetime]
 
@@ -50,13 +52,15 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class CollectorStatus:
-    """`status`: healthy, degraded, unhealthy, or stopped on purpose. `lag_seconds` since the newest stored minute
-    began; `symbols` are collected symbols, each market's counted."""
+    """`status`: healthy, degraded (late, or a tenth of a minute's books missing), unhealthy, or stopped on purpose.
+    `lag_seconds` since the newest stored minute began; `symbols` are collected symbols, each market's counted;
+    `partial`: a book of the last minute that is over is missing, None before there is one."""
 
     status: str
     last_minute: datetime | None
     lag_seconds: float | None
     symbols: int
+    partial: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +102,36 @@ def _last_cycle() -> CollectionMinute | None:
 
 def status(now: datetime) -> CollectorStatus:
     """How collection stands at `now` (aware): by the newest minute of which anything is stored."""
-    newest = CollectionMinute.objects.filter(stored__gt=0).first()
-    minute = newest.minute if newest else None
+    newest = list(CollectionMinute.objects.filter(stored__gt=0)[:2])
+    minute = newest[0].minute if newest else None
     lag = max(0.0, (now - minute).total_seconds()) if minute else None
     symbols = Symbol.objects.filter(collected=True, status="TRADING").count()
-    return CollectorStatus(_word(lag), minute, lag, symbols)
+    return CollectorStatus(_word(lag, _lacking(newest, now)), minute, lag, symbols, _partial(newest, now))
 
 
-def _word(lag: float | None) -> str:
+def _over(newest: list[CollectionMinute], now: datetime) -> CollectionMinute | None:
+    """The newest of these minutes that is over."""
+    return next((row for row in newest if row.minute + MINUTE <= now), None)
+
+
+def _partial(newest: list[CollectionMinute], now: datetime) -> bool | None:
+    over = _over(newest, now)
+    return over.partial if over else None
+
+
+def _lacking(newest: list[CollectionMinute], now: datetime) -> bool:
+    """Whether too many books of the last minute that is over are missing, and the minute in progress is no better yet:
+    after a start nobody waits for the next minute's end."""
+    over = _over(newest, now)
+    return over is not None and all(row.stored < row.expected * (1 - LACKING) for row in {newest[0], over})
+
+
+def _word(lag: float | None, lacking: bool) -> str:
     if not run_state().running:
         return "stopped"
     if lag is None or lag > DEGRADED_FOR.total_seconds():
         return "unhealthy"
-    return "healthy" if lag <= HEALTHY_FOR.total_seconds() else "degraded"
+    return "healthy" if lag <= HEALTHY_FOR.total_seconds() and not lacking else "degraded"
 
 
 def process_status(name: str, now: datetime) -> dict[str, Any]:

@@ -23,6 +23,10 @@ class CollectorPart(serializers.Serializer):
     lastMinute = serializers.IntegerField(allow_null=True, help_text="Newest stored minute, epoch milliseconds.")
     lagSeconds = serializers.FloatField(allow_null=True, help_text="Since the newest stored minute began.")
     symbols = serializers.IntegerField(allow_null=True, help_text="Symbols that are collected.")
+    partial = serializers.BooleanField(
+        allow_null=True,
+        help_text="A book of the last minute that is over is missing; more than a tenth degrade. null: none is over.",
+    )
 
 
 class Process(serializers.Serializer):

@@ -181,6 +181,15 @@ class PastPart(serializers.Serializer):
     finishedAt = serializers.IntegerField(allow_null=True)
 
 
+class CachePart(serializers.Serializer):
+    name = serializers.CharField(
+        help_text="answers: of the API; recent, latest, series, history, periods: of the store."
+    )
+    hits = serializers.IntegerField()
+    misses = serializers.IntegerField()
+    hitPercent = serializers.FloatField()
+
+
 class StatusAnswer(Answer):
     timestamp = serializers.IntegerField()
     status = serializers.ChoiceField(("healthy", "degraded", "unhealthy"))
@@ -194,5 +203,6 @@ class StatusAnswer(Answer):
     failing = FailingSymbol(many=True)
     processes = ProcessPart(many=True)
     feed = FeedProcessPart(many=True, help_text="Processes that keep live books.")
+    cache = CachePart(many=True, help_text="What Redis answered, by what was asked.")
     storage = StoragePart()
     past = PastPart(allow_null=True, help_text="The simulated market's past; null where there is none to load.")

@@ -14,7 +14,7 @@ from collector import heartbeat, services, spool_use
 from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report
 from collector.gathered import EVENTS
 from collector.models import CollectionMinute
-from depth import intake
+from depth import cache, intake
 from markets.connections import broker_redis
 from markets.models import Symbol
 from tests.api.conftest import add_symbol
@@ -60,7 +60,7 @@ def test_the_contracts_fields(client, platform):
         "spool",
     ]
     assert body["components"]["websockets"] == {"status": "healthy", "active": 0, "clients": 0}
-    assert list(body["components"]["collector"]) == ["status", "lastMinute", "lagSeconds", "symbols"]
+    assert list(body["components"]["collector"]) == ["status", "lastMinute", "lagSeconds", "symbols", "partial"]
     assert body["storage"] in {"timescaledb", "postgresql"}
     assert body["uptime"] > 0
     assert status == 200
@@ -98,6 +98,46 @@ def test_an_old_minute_degrades(client, platform, age):
     platform("worker", "beat")
     platform.minute(age)
     assert health(client)[1]["status"] == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("stored", "now_stored", "partial", "word"),
+    [
+        (20, None, False, "healthy"),
+        (18, None, True, "healthy"),
+        (17, None, True, "degraded"),
+        (17, 2, True, "degraded"),
+        (17, 19, True, "healthy"),  # the minute in progress has what the last one had not
+    ],
+)
+def test_a_minute_whose_books_are_missing_degrades(client, platform, stored, now_stored, partial, word):
+    platform("worker", "beat")
+    platform.minute(timedelta(minutes=2))
+    platform.minute(timedelta(minutes=1), stored=stored, failed=20 - stored)
+    if now_stored is not None:
+        platform.minute(timedelta(), stored=now_stored, failed=0)
+    _, body = health(client)
+    part = body["components"]["collector"]
+    assert (body["status"], part["status"], part["partial"]) == (word, word, partial)
+
+
+def test_the_first_minute_need_not_be_over(client, platform):
+    platform("worker", "beat")
+    platform.minute(timedelta(), stored=1, failed=0)
+    _, body = health(client)
+    assert (body["status"], body["components"]["collector"]["partial"]) == ("healthy", None)
+
+
+def test_what_the_cache_answered(client, platform):
+    cache._counted.clear()
+    cache._Away.until = 0.0
+    for hit in (True, True, True, False):
+        cache.count("answers", hit)
+    found = figures(client)
+    assert found["trading_cache_requests_total", "answers", "hit"] == 3
+    assert found["trading_cache_requests_total", "answers", "miss"] == 1
+    told = client.get("/api/v1/status").json()["cache"]
+    assert told == [{"name": "answers", "hits": 3, "misses": 1, "hitPercent": 75.0}]
 
 
 def test_stopped_on_purpose_is_healthy(client, platform):

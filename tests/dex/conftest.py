@@ -34,6 +34,7 @@ class RunningChain(devchain.DevChain):
         )
         super().__init__(f"http://127.0.0.1:{port}")
         self.wait(30)
+        self.rpc("evm_setAutomine", False)  # it mines a moment later, which a snapshot may fall into
         self.owner, *self.users = self.accounts()[:4]
         self.contracts = devchain.set_up(self, self.users)
         self.usdt, self.btc = self.contracts.tokens["dUSDT"], self.contracts.tokens["dBTC"]
@@ -48,9 +49,14 @@ class RunningChain(devchain.DevChain):
             self.owner, devchain.ROUTER, "setReserves(address,address,uint256,uint256)", self.btc, self.usdt, *reserves
         )
 
+    def send_raw(self, transaction):
+        """A transaction in a block of its own."""
+        tx_hash = super().send_raw(transaction)
+        self.rpc("evm_mine")
+        return tx_hash
+
     def rewind(self):
         """The chain as it was when its contracts had been deployed."""
-        self.rpc("evm_setAutomine", True)
         assert self.rpc("evm_revert", self.begun)
         self.begun = self.rpc("evm_snapshot")
 

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 Key = tuple[str, str]  # market, symbol
 ONCE_A_SECOND = 1.0
 ASK_EVERY = 0.1
+LOOK_EVERY = 0.005  # for states that are due
+# A state that is due waits so long for the next diff, for two in one are better than one that is old when it goes out.
+SETTLED_AFTER = 0.12
 STATUS_EVERY = 5.0  # seconds, of a symbol that has no book to publish
 
 
@@ -71,7 +74,7 @@ class Books:
         self._later = later  # calls back in the thread of frames
         self._wishes: list[Wish] = []
         self._dirty: dict[Key, Followed] = {}
-        self._second_at = self._ask_at = 0.0
+        self._second_at = self._ask_at = self._look_at = 0.0
         self._kept_second = 0
 
     # --- which ----------------------------------------------------------------------------------------------------
@@ -101,16 +104,19 @@ class Books:
         book = self.followed.get(key)
         if book is None:
             return True  # not wanted any more
+        book.lag = time.time() - received_at
         fits, events = book.offer(message, received_at, main)
         if events:
             self._tell(book, events)
         if book.dirty:
+            book.arrived = True
             self._dirty[key] = book
         return fits
 
     def lost(self, wishes: Collection[Wish], down: bool) -> None:
         for book in self._of(wishes):
             book.lost(down)
+            book.arrived = True
             self._dirty[book.market, book.symbol] = book
 
     def unreadable(self, wishes: Collection[Wish], reason: str) -> None:
@@ -130,7 +136,8 @@ class Books:
 
     def tick(self, now: float) -> None:
         wall = time.time()
-        if self._dirty:
+        if self._dirty and now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
             self._publish_due(now, wall)
         if now >= self._ask_at:
             self._ask_at = now + ASK_EVERY
@@ -142,9 +149,10 @@ class Books:
 
     def _publish_due(self, now: float, wall: float) -> None:
         for key, book in list(self._dirty.items()):
-            if now >= book.publish_at:
+            if now >= book.publish_at and (book.arrived or wall - book.sync.received_at >= SETTLED_AFTER):
                 del self._dirty[key]
                 self._publish(book, now, wall)
+            book.arrived = False
 
     def _publish(self, book: Followed, now: float, wall: float) -> None:
         status = book.status_at(wall)
@@ -155,7 +163,8 @@ class Books:
             told = book.tell(self._rules.bands)
         book.dirty = False
         book.published_at = now
-        book.publish_at = now + 1 / self._rules.rate
+        pause = 1 / self._rules.rate
+        book.publish_at = book.publish_at + pause if now < book.publish_at + pause else now + pause
         self._publisher.state(book.market, book.symbol, State(told, status, book.sync.received_at))
 
     def _ask(self, now: float) -> None:

@@ -11,6 +11,7 @@ from depth.broadcast import ToldBook, WsStatus
 from depth.sync import NOTHING, BookSync, Outcome, SyncEvent
 
 FRESH_SECONDS = 10.0  # without a change, a book of a collected symbol is not known to be right any more
+BEHIND_SECONDS = 2.0  # from a diff's coming to its turn: the feed itself is too slow for its books to be fresh
 MOST_HELD = 600
 FIRST_LEVELS = 1000
 LONGEST_PAUSE = 30.0
@@ -29,10 +30,12 @@ class Followed:
         self.symbol = symbol
         self.sync = BookSync(symbol, market)
         self.down = False  # the connection is lost
+        self.lag = 0.0  # seconds that the newest diff waited for its turn
         self.since = 0.0  # epoch seconds: of the status
         self.status: WsStatus | None = None
         self.told: ToldBook | None = None  # of the book when it was last known to be right
         self.dirty = False  # something changed since it was published
+        self.arrived = False  # ... just now
         self.publish_at = 0.0  # monotonic
         self.published_at = 0.0
         self.limit = 0  # levels a side that the book was loaded with
@@ -144,7 +147,7 @@ class Followed:
     # --- what is told ---------------------------------------------------------------------------------------------
 
     def status_at(self, wall: float) -> WsStatus:
-        if self.sync.synced and wall - self.sync.received_at <= FRESH_SECONDS:
+        if self.sync.synced and wall - self.sync.received_at <= FRESH_SECONDS and self.lag <= BEHIND_SECONDS:
             return WsStatus.CONNECTED
         if self.down:
             return WsStatus.DISCONNECTED

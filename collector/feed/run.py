@@ -11,6 +11,7 @@ from redis import RedisError
 
 from collector.asking import budget_of
 from collector.cycle import is_running
+from collector.events import Event, Type
 from collector.exchanges import STREAMS
 from collector.feed.books import BookRules, Books
 from collector.feed.engine import Engine
@@ -19,6 +20,8 @@ from collector.feed.minutes import is_ready
 from collector.feed.publisher import Publisher
 from collector.feed.report import Reporter
 from collector.feed.snapshots import SnapshotDesk
+from collector.feed.tape import Tape, TapeKeeper
+from collector.feed.tape_wanted import tape_to_follow
 from collector.feed.wanted import Shard, symbols_to_follow
 from collector.handover import announce
 from collector.limits import WeightBudget, budget
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 STEP = 0.25
 FOLLOW_EVERY = 2.0
+TAPE_EVERY = 10.0
 ANNOUNCE_EVERY = 1.0
 REPORT_EVERY = 2.0
 BUDGET_EVERY = 15.0
@@ -50,6 +54,9 @@ class Feed:
         )
         self.books = Books(rules, self.desk, self.publisher, self.keeping, self.engine.inbox.call)
         self.engine.add(self.books)
+        self.tape = Tape()
+        self.engine.add(self.tape)
+        self._tape_keeper = TapeKeeper(self.tape, self._events_lost)
         self.reporter = Reporter(str(self.shard), self.engine, self.books, self.publisher, self.desk, self.keeping)
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
@@ -58,6 +65,7 @@ class Feed:
         """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
         self.keeping.begin()
         self.publisher.begin()
+        self._tape_keeper.begin()
         housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
         housekeeper.start()
         logger.info("the feed %s begins", self.shard)
@@ -67,6 +75,7 @@ class Feed:
             self._stopping.set()
             self.desk.end()
             self.publisher.end()
+            self._tape_keeper.end()
             self.keeping.end()
             housekeeper.join(2.0)
             logger.info("the feed %s has ended", self.shard)
@@ -84,6 +93,7 @@ class Feed:
         while not self._stopping.is_set():
             for every, task in (
                 (FOLLOW_EVERY, self._follow),
+                (TAPE_EVERY, self._follow_tape),
                 (BUDGET_EVERY, self._know_budgets),
                 (ANNOUNCE_EVERY, self._announce),
                 (REPORT_EVERY, self.reporter.write),
@@ -118,6 +128,14 @@ class Feed:
             self.books.follow(symbols)
 
         self.engine.inbox.call(use)
+
+    def _follow_tape(self) -> None:
+        chosen = tape_to_follow(self.venue, self.shard, self.tape.followed(), is_running())
+        self.engine.inbox.call(lambda: self.tape.follow(chosen))
+
+    def _events_lost(self, text: str) -> None:
+        logger.critical("%s", text)
+        self.keeping.event(Event(Type.ERROR, text))
 
     def _know_budgets(self) -> None:
         """Limits and clocks as the registry has them, for all threads."""

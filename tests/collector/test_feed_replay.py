@@ -25,7 +25,7 @@ def replay(request, tmp_path, settings, forgetful, empty_redis, transactional_db
     if not all(file.exists() for file in files):
         pytest.skip(f"{RECORDED} is not here")
     arguments = [argument for file in files for argument in ("--replay", str(file))]
-    playing = Simulator(tmp_path, *arguments, "--replay-start", "subscriber", "--replay-speed", "300")
+    playing = Simulator(tmp_path, *arguments, "--replay-start", "subscriber", "--replay-speed", "150")
     socket = playing.url.replace("http", "ws")
     settings.VENUE_URLS = {"binance": {market: {"rest": playing.url, "ws": socket} for market in MARKETS}}
     settings.SYMBOLS = settings.LIVE_SYMBOLS = "BTCUSDT"
@@ -84,11 +84,13 @@ def test_a_recording_ends_level_equal(replay):
         until(lambda: followed.sync.synced and followed.sync.book.sequence == sequence, 20)
         held, resyncs = followed.sync.book.frozen(), followed.sync.resyncs
     assert resyncs == 0
+    compared = 0
     for side, true, sign in ((held.bids, sides["b"], -1), (held.asks, sides["a"], 1)):
 
         def known(levels, edge=side.known_to, sign=sign):
             return {price: quantity for price, quantity in levels if price * sign <= edge * sign}
 
         mine = known(zip(side.prices.tolist(), side.quantities.tolist(), strict=True))
-        assert len(mine) > 500
+        compared += len(mine)
         assert mine == known(true.items())
+    assert compared > 500  # the price moves towards one edge and away from the other

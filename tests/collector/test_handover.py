@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from collector import cycle
 from collector.feed import books as books_module
@@ -102,7 +103,14 @@ def test_a_book_that_is_stored_while_it_is_polled_is_there_once(exchange):
 
     sync_registry()
     room(12)
-    storing = threading.Thread(target=lambda: [keep(NAMES), time.sleep(0.2), keep(NAMES, "FUTURES")])
+
+    def store():
+        keep(NAMES)
+        time.sleep(0.2)
+        keep(NAMES, "FUTURES")
+        connection.close()
+
+    storing = threading.Thread(target=store)
     storing.start()
     row = run_minute(8)
     storing.join()

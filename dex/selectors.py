@@ -58,7 +58,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a list is narrowed to. A `token` stands on either side, a `pair` has its tokens in either order; both ends of
+    """What a list is narrowed to. A `token` stands on either side, a `pair` has its tokens in any order; both ends of
     the time of the last change are included."""
 
     status: Status | None = None

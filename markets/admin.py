@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from markets.errors import UnknownSymbol
 from markets.models import Symbol
-from markets.services import set_collected
+from markets.services import set_collected, set_live
 
 STALE = timedelta(seconds=150)
 
@@ -48,14 +48,14 @@ class ConditionFilter(admin.SimpleListFilter):
 @admin.register(Symbol)
 class SymbolAdmin(admin.ModelAdmin):
     list_display = (
-        *("name", "market_name", "page", "collected", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
+        *("name", "market_name", "page", "collected", "live", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
         *("failures", "error", "volume", "status"),
     )
-    list_filter = ("market", "collected", ConditionFilter, "status", "quote")
+    list_filter = ("market", "collected", "live", ConditionFilter, "status", "quote")
     search_fields = ("name", "base")
     ordering = ("-collected", "-quote_volume", "name")
     list_per_page = 100
-    actions = ("switch_on", "switch_off", "export")
+    actions = ("switch_on", "switch_off", "live_on", "live_off", "export")
     actions_selection_counter = True
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -127,6 +127,22 @@ class SymbolAdmin(admin.ModelAdmin):
     @admin.action(description="Stop collecting the selected symbols", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Symbol]) -> TemplateResponse | None:
         return self._switch(request, queryset, False)
+
+    @admin.action(description="Keep the selected order books live", permissions=["change"])
+    def live_on(self, request: HttpRequest, queryset: QuerySet[Symbol]) -> None:
+        self._set_live(request, queryset, True)
+
+    @admin.action(description="Keep the selected order books live no longer", permissions=["change"])
+    def live_off(self, request: HttpRequest, queryset: QuerySet[Symbol]) -> None:
+        self._set_live(request, queryset, False)
+
+    def _set_live(self, request: HttpRequest, queryset: QuerySet[Symbol], live: bool) -> None:
+        rows = list(queryset)  # before the change, for a filter may be on what changes
+        changed = set_live([row.pk for row in rows], live)
+        what = "Live order book switched on" if live else "Live order book switched off"
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, change_message=what)
+        note = "; only collected symbols can be live" if live and not all(row.collected for row in rows) else ""
+        messages.success(request, f"{what} for {changed} books{note}.")
 
     @admin.action(description="Export the selected symbols…", permissions=["view"])
     def export(self, request: HttpRequest, queryset: QuerySet[Symbol]) -> HttpResponseRedirect:

@@ -148,6 +148,14 @@ def seed_collected(market: str, names: Sequence[str], exchange: str = "binance")
     return switched
 
 
+def set_live(keys: Sequence[int], live: bool) -> int:
+    """Makes the order books of these rows of the registry (primary keys) live, or no longer; gives how many changed.
+    Only collected symbols can be live. The feed follows within seconds."""
+    able = Symbol.objects.filter(pk__in=keys)
+    changed: int = (able.filter(collected=True) if live else able).exclude(live=live).update(live=live)
+    return changed
+
+
 def seed_live(market: str, names: Sequence[str], exchange: str = "binance") -> int:
     """Makes the order books of those of `names` live that are collected on this market; gives how many."""
     able = Symbol.objects.filter(exchange=exchange, market=market, collected=True, name__in=names)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
@@ -64,6 +65,19 @@ def test_symbols_tell_minute_reach_errors_and_lead_to_the_chart(admin):
     assert "whole" in page
     assert "timed out &lt;b&gt;" in page
     assert 'href="/charts/?symbol=BTCUSDT&amp;market=SPOT"' in page
+
+
+def test_books_are_made_live_row_by_row_and_only_where_they_are_collected(admin):
+    rows = [add("BTCUSDT", collected=True), add("BTCUSDT", "FUTURES", collected=True), add("NEWUSDT")]
+    other = add("ETHUSDT", collected=True)
+    for action, live in (("live_on", rows[:2]), ("live_off", [])):
+        page = choose(admin, action, rows).content.decode()
+        assert list(Symbol.objects.filter(live=True)) == live
+        assert "for 2 books" in page
+        assert ("only collected symbols" in page) == bool(live)
+    other.refresh_from_db()
+    assert not other.live
+    assert LogEntry.objects.filter(change_message__contains="Live order book").count() == 6
 
 
 def test_symbol_list_stays_at_a_few_queries(admin, django_assert_max_num_queries):

@@ -228,9 +228,9 @@ function drawLive(now) {
   drawing = 0;
   drawHeadline();
   book.show(state, true);
-  diff.show(state, choice, true);
   if (now - chartDrawnAt < 1000) return;
   chartDrawnAt = now;
+  diff.show(state, choice, false); // sums of many levels always change: a light on each would never go out
   drawChart();
 }
 

@@ -18,6 +18,7 @@ export class OrderBook {
   constructor(element) {
     this.sides = { bids: element.querySelector("#bids tbody"), asks: element.querySelector("#asks tbody") };
     this.unit = element.querySelector("#book-unit");
+    this.known = { bids: new Map(), asks: new Map() }; // what stood at each price
   }
 
   show(state, flash) {
@@ -25,7 +26,10 @@ export class OrderBook {
     const sum = (levels) => levels.slice(0, ROWS).reduce((total, [, amount]) => total + amount, 0);
     const deepest = Math.max(sum(book.bids), sum(book.asks)) || 1;
     this.unit.textContent = state.base;
-    for (const [name, body] of Object.entries(this.sides)) this.side(name, body, book[name], state, deepest, flash);
+    for (const [name, body] of Object.entries(this.sides)) {
+      this.side(name, body, book[name], state, deepest, flash);
+      this.known[name] = new Map(book[name]);
+    }
   }
 
   side(name, body, levels, state, deepest, flash) {
@@ -36,7 +40,9 @@ export class OrderBook {
       const row = body.rows[i];
       const cell = (key) => row.querySelector(`[data-cell=${key}]`);
       write(cell("price"), level ? fixed(level[0], state.priceDecimals) : "", false);
-      write(cell("amount"), level ? quantity(level[1], state.quantityDecimals) : "", flash);
+      // A level that another one moved has not changed: only an amount at its own price lights up.
+      const changed = flash && level && (this.known[name].get(level[0]) ?? level[1]) !== level[1];
+      write(cell("amount"), level ? quantity(level[1], state.quantityDecimals) : "", changed);
       write(cell("total"), level ? quantity(total, state.quantityDecimals) : "", false);
       const fill = level ? Math.round((total / deepest) * 1000) / 10 : 0;
       const bar = row.querySelector("rect");

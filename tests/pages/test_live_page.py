@@ -23,10 +23,12 @@ class Feed:
     def __init__(self, symbol="BTCUSDT", market="SPOT"):
         self.symbol, self.market, self.seq = symbol, market, 0
 
-    def publish(self, mid, status="connected"):
+    def publish(self, mid, status="connected", quantity=2.5):
         self.seq += 1
         now = int(time.time() * 1000)
-        book = told(symbol=self.symbol, market=self.market, mid=mid, read_at=now, quantity=2.5, step=0.02, levels=60)
+        book = told(
+            symbol=self.symbol, market=self.market, mid=mid, read_at=now, quantity=quantity, step=0.02, levels=60
+        )
         publish(broker_redis(), [state_message(book, status, now, self.seq)])
 
     def until(self, page, mid, condition):
@@ -98,6 +100,17 @@ def test_another_symbol_is_another_book(open_page, feed):
     assert not page.locator("#mid").inner_text().startswith("71,0")
     futures = Feed(market="FUTURES")
     futures.until(page, 72_000.0, "document.querySelector('#mid').textContent.startsWith('72,0')")
+
+
+def test_only_amounts_that_changed_at_their_price_light_up(open_page, feed):
+    page, _ = open_page(PAGE)
+    feed.until(page, 70_000.0, f"{PILL}.includes('synced')")
+    page.evaluate("() => { window.lights = 0; Element.prototype.animate = () => { window.lights += 1; }; }")
+    feed.until(page, 70_400.0, "document.querySelector('#mid').textContent.startsWith('70,4')")
+    assert page.evaluate("window.lights") == 0  # other prices, nothing that stood there before
+    feed.publish(70_400.0, quantity=3.5)
+    page.wait_for_function("() => window.lights >= 40")
+    assert page.evaluate("window.lights") == 40
 
 
 def test_motion_is_left_out_where_it_is_not_wanted(open_page, feed):

@@ -34,7 +34,7 @@ class DepthDiff(msgspec.Struct, frozen=True, gc=False):
 
     It leads from any state between `prev_sequence` and `sequence` to `sequence`; of two diffs without a loss between
     them, the second's `prev_sequence` is at most the first's `sequence`. `event_time` is the exchange's, epoch
-    milliseconds."""
+    milliseconds. `checked`: its numbers are known to be as `are_levels` says."""
 
     symbol: str
     market: str
@@ -43,6 +43,7 @@ class DepthDiff(msgspec.Struct, frozen=True, gc=False):
     event_time: int
     bids: Sequence[Level]
     asks: Sequence[Level]
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class BookSync:
 
     def offer(self, diff: DepthDiff, received_at: float) -> Outcome:
         """The next diff of the stream, as it comes: losses, duplicates and another order are noticed here."""
-        if not (are_levels(diff.bids) and are_levels(diff.asks)):
+        if not (diff.checked or (are_levels(diff.bids) and are_levels(diff.asks))):
             return self.fail(NO_LEVELS)
         if self._following:
             return self._follow(diff, received_at)

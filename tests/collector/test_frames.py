@@ -61,7 +61,7 @@ KLINE = {
 
 
 def test_a_spot_diff_leads_from_the_state_before_its_first_id():
-    expected = DepthDiff("BNBBTC", "SPOT", 156, 160, 1672515782136, [(0.0024, 10.0)], [(0.0026, 0.0)])
+    expected = DepthDiff("BNBBTC", "SPOT", 156, 160, 1672515782136, [(0.0024, 10.0)], [(0.0026, 0.0)], True)
     assert only("SPOT", combined("bnbbtc@depth@100ms", SPOT_DEPTH)) == expected
     assert only("SPOT", json.dumps(SPOT_DEPTH).encode()) == expected
     assert only("SPOT", json.dumps({"data": SPOT_DEPTH, "stream": "bnbbtc@depth"}, indent=2)) == expected

@@ -1,5 +1,6 @@
 """The depth maths against exact fractions: any book, any band, and the recorded one."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depth.volumes import InvalidBook, book_from_levels, diff, measure, reach_percent
+from depth.volumes import Book, InvalidBook, book_from_levels, diff, measure, reach_percent
 
 BANDS = tuple(Decimal(text) for text in ("0.1", "0.25", "0.5", "1", "1.5", "3", "5", "8", "15", "30"))
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "recorded" / "spot_btcusdt_5000_levels_2025-04-14.csv"
@@ -70,6 +71,25 @@ def books(draw):
 def test_any_book_equals_exact_arithmetic(book):
     bids, asks, limit = book
     assert_equals_exact(bids, asks, limit)
+
+
+@settings(max_examples=100, deadline=None)
+@given(books(), st.integers(0, 60), st.integers(0, 60))
+def test_a_side_known_to_some_level_is_complete_as_far_as_that_and_sums_all(book, bid_edge, ask_edge):
+    bids, asks, _ = book
+    edges = min(bid_edge, len(bids) - 1), min(ask_edge, len(asks) - 1)
+    whole = book_from_levels(bids, asks)
+    sides = [
+        replace(side, whole=False, edge=float(levels[edge][0]))
+        for side, levels, edge in zip((whole.bids, whole.asks), (bids, asks), edges, strict=True)
+    ]
+    rows, all_of_it = measure(Book(*sides), BANDS), measure(whole, BANDS)
+    known = exact(bids[: edges[0] + 1], BANDS, -1, False), exact(asks[: edges[1] + 1], BANDS, 1, False)
+    for row, full, bid, ask in zip(rows, all_of_it, *known, strict=True):
+        assert (row.bid_complete, row.ask_complete) == (bid[2], ask[2])
+        assert (row.bid_volume, row.ask_volume) == (full.bid_volume, full.ask_volume)
+    best = float(bids[0][0])
+    assert reach_percent(sides[0]) == pytest.approx((best - float(bids[edges[0]][0])) / best * 100)
 
 
 @pytest.mark.parametrize("best", ["65000.01", "0.00001234", "1", "3141.59", "99999.99999"])

@@ -115,13 +115,13 @@ def _answer(found: its.AnyFrame) -> Answer:
 def _spot_depth(market: str, it: its.SpotDepthUpdate) -> Sequence[Message]:
     if it.u < it.U:
         raise ValueError(f"the ids go backwards: U {it.U}, u {it.u}")
-    return (DepthDiff(it.s, market, it.U - 1, it.u, it.E, it.b, it.a),)
+    return (DepthDiff(it.s, market, it.U - 1, it.u, it.E, it.b, it.a, checked=True),)
 
 
 def _futures_depth(market: str, it: its.FuturesDepthUpdate) -> Sequence[Message]:
     if it.u <= it.pu:
         raise ValueError(f"the ids go backwards: pu {it.pu}, u {it.u}")
-    return (DepthDiff(it.s, market, it.pu, it.u, it.E, it.b, it.a),)
+    return (DepthDiff(it.s, market, it.pu, it.u, it.E, it.b, it.a, checked=True),)
 
 
 def _candle(market: str, it: its.Kline) -> Sequence[Message]:

@@ -318,12 +318,22 @@ def stored_periods(symbol: str, market: str) -> list[StoredPeriod]:
 
 
 def rows(
-    symbol: str, market: str, band: Decimal | None, start: datetime, end: datetime, limit: int
+    symbol: str,
+    market: str,
+    band: Decimal | None,
+    start: datetime,
+    end: datetime,
+    limit: int,
+    before: tuple[datetime, Decimal] | None = None,
 ) -> Sequence[Snapshot]:
-    """The newest `limit` rows of a range (both ends included), oldest first; all bands when `band` is None."""
+    """The newest `limit` rows of a range (both ends included), oldest first; all bands when `band` is None. `before` is
+    the minute and the band of a row: only those that stand before it."""
     found = Snapshot.objects.filter(symbol=symbol, market_type=market, timestamp__gte=start, timestamp__lte=end)
     if band is not None:
         found = found.filter(depth=band)
+    if before is not None:
+        minute, last = before
+        found = found.filter(timestamp__lte=minute).exclude(timestamp=minute, depth__gte=last)
     return list(found.order_by("-timestamp", "-depth")[:limit])[::-1]
 
 

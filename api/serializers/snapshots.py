@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -11,9 +11,10 @@ import msgspec
 from rest_framework import serializers
 
 from api.exceptions import ApiError
+from api.paging import CursorField
 from api.serializers.common import Answer
 from api.serializers.fields import BandField, LimitField, RangeQuery, WordField, band_of
-from api.times import parse_moment
+from api.times import EPOCH, SECONDS_BELOW, parse_moment
 from depth.services import minute_of
 from depth.volumes import BandVolumes
 from markets.models import Market
@@ -23,11 +24,23 @@ _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
+# Where a row stands: epoch seconds, and hundredths of the band's percent.
+Place = tuple[int, int]
+
+
 class SnapshotsQuery(RangeQuery):
     market_names = ("marketType", "market")
     depth = BandField(required=False, default=None, help_text="Percent from the best price; all bands without it.")
     type = WordField(["bid", "ask", "both"], required=False, default="both", help_text="Which sides the rows tell.")
     limit = LimitField(required=False, default=3600, help_text="The newest so many rows of the range.")
+    cursor = CursorField(Place)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        second, hundredths = attrs.get("cursor", (0, 0))
+        if not (0 <= second < SECONDS_BELOW and 0 <= hundredths <= 10_000):
+            raise serializers.ValidationError({"cursor": "is not one of a page of this list"})
+        attrs["before"] = (EPOCH + timedelta(seconds=second), Decimal(hundredths) / 100) if "cursor" in attrs else None
+        return super().validate(attrs)
 
 
 class SnapshotRow(serializers.Serializer):
@@ -46,6 +59,7 @@ class SnapshotRow(serializers.Serializer):
 class SnapshotsAnswer(Answer):
     data = SnapshotRow(many=True, help_text="Oldest first.")
     count = serializers.IntegerField()
+    next = serializers.CharField(required=False, help_text="There only when there are more: `cursor` of older rows.")
 
 
 class SavedAnswer(Answer):

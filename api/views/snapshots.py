@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from api.answers import kept
 from api.exceptions import ApiError, shown
 from api.models import Scope
+from api.paging import encode
 from api.permissions import ReadOrScope
 from api.schema import operation
 from api.serializers.fields import band_number
@@ -21,7 +22,7 @@ from api.serializers.snapshots import (
     SnapshotsQuery,
     posted_rows,
 )
-from api.times import epoch_ms
+from api.times import epoch_ms, epoch_seconds
 from api.views.base import ApiView, find_symbol
 from depth.models import Snapshot
 from depth.selectors import rows
@@ -39,9 +40,11 @@ class SnapshotsView(ApiView):
     def get(self, request: Request) -> Response:
         asked = SnapshotsQuery.read(request)
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))
-        found = rows(symbol.name, symbol.market, asked["depth"], asked["start"], asked["end"], asked["limit"])
-        data = [_row(row, asked["type"]) for row in found]
-        return Response({"success": True, "data": data, "count": len(data)})
+        wanted, limit = (symbol.name, symbol.market, asked["depth"], asked["start"], asked["end"]), asked["limit"]
+        found = rows(*wanted, limit + 1, asked["before"])
+        data = [_row(row, asked["type"]) for row in found[-limit:]]
+        more = {"next": encode(_place(found[1]))} if len(found) > limit else {}
+        return Response({"success": True, "data": data, "count": len(data), **more})
 
     @operation(
         "Store rows, all or none",
@@ -79,6 +82,10 @@ def _check_symbols(posted: Sequence[PostedRow]) -> None:
             raise ApiError(404, "unknown_symbol", f"{field}: unknown symbol {shown(name)}", field) from error
         except NotCollected as error:
             raise ApiError(404, "not_collected", f"{field}: {name} is not collected on {market}", field) from error
+
+
+def _place(row: Snapshot) -> tuple[int, int]:
+    return epoch_seconds(row.timestamp), int(row.depth * 100)
 
 
 def _row(row: Snapshot, side: str) -> dict[str, Any]:

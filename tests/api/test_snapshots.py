@@ -1,11 +1,14 @@
 """Rows of the depth series: read newest first out of a range, written all or none."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from depth.models import Snapshot
+from depth.services import SnapshotRow, store_rows
+from depth.volumes import BandVolumes
 
 ADDRESS = "/api/v1/snapshots"
 ROW = {
@@ -63,6 +66,30 @@ def test_one_side(client, books):
 def test_reading_refuses(client, books, query, status, field):
     answer = client.get(f"{ADDRESS}?{query}")
     assert (answer.status_code, answer.json()["field"]) == (status, field)
+
+
+@pytest.mark.parametrize(("query", "limit"), [("", 7), ("", 1), ("&depth=5", 3), ("&depth=5&type=bid", 10)])
+def test_pages_hold_every_row_once_whatever_comes_meanwhile(client, books, query, limit):
+    everything = client.get(f"{ADDRESS}?symbol=BTCUSDT{query}").json()
+    assert "next" not in everything
+    found, cursor, pages = [], "", 0
+    while cursor is not None:
+        body = client.get(f"{ADDRESS}?symbol=BTCUSDT{query}&limit={limit}{cursor}").json()
+        assert body["count"] == len(body["data"]) <= limit
+        found, pages = body["data"] + found, pages + 1
+        cursor = f"&cursor={body['next']}" if "next" in body else None
+        if pages == 1:  # a newer row does not move the pages
+            newest = max(row["timestamp"] for row in everything["data"]) // 1000
+            volumes = BandVolumes(Decimal(5), 1.0, 1.0, 1.0, 1.0, True, True)
+            store_rows([SnapshotRow("BTCUSDT", "SPOT", datetime.fromtimestamp(newest + 60, UTC), volumes)])
+    assert found == everything["data"]
+    assert pages == -(-len(found) // limit)
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "!!!", "kgEC!", "k8A", "a" * 500, "%00", "ksD/"])
+def test_a_cursor_of_no_page(client, books, cursor):
+    answer = client.get(f"{ADDRESS}?symbol=BTCUSDT&cursor={cursor}")
+    assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
 
 
 def test_few_queries(client, books, django_assert_num_queries):

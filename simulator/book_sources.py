@@ -26,6 +26,9 @@ class DepthSource:
             if self.listing.closed_at and moment >= self.listing.closed_at:
                 continue
             step = moment // STEP
+            if step <= self._last:  # the clock went back
+                self._last = step
+                continue
             bids, asks = self._diffs.between(self._last, step)
             if bids or asks:
                 found.append(self._message(now, moment, self._last, step, bids, asks))

@@ -83,7 +83,8 @@ class Exchange:
         """A book's id and its two sides as REST text, spoilt by whatever faults of books the request met."""
         replayed = self.replays(listing)
         if replayed is not None:
-            update_id, bids, asks = replayed.at(self.machine_time(), limit)
+            late = any(fault.kind == "late_snapshot" for fault in faults)
+            update_id, bids, asks = replayed.first(limit) if late else replayed.at(self.machine_time(), limit)
             return update_id, encode.recorded_sides(*_spoilt(bids, asks, faults))
         now -= sum(fault.age_ms for fault in faults if fault.kind == "late_snapshot")
         levels = self.market.levels(listing, now, limit)

@@ -63,6 +63,10 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Whether it meets connections as such, whatever streams they carry."""
         return self.stream is None and self.symbol is None
 
+    def always(self) -> bool:
+        """Whether it meets everything on the connections that it is meant for."""
+        return self.whole() and self.probability == 1.0 and self.count is None
+
     def on_connection(self, market: Market, path: str, number: int) -> bool:
         return self._here(market, path) and self.connection in (None, number)
 

@@ -5,6 +5,7 @@ what has come for it in one write."""
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from simulator.sources import ReplaySource, source
 TICK = 50  # ms
 _AHEAD = 1 << 20  # bytes that may wait for a listener while a recording goes on
 _PATIENCE = 10_000  # ms
+_LONGEST_TURN = 0.03  # seconds
 _GOODBYE = 2000  # ms for a client's part of a close
 _ATTEMPTS_SECONDS = 300.0
 
@@ -35,6 +37,16 @@ class Live:
     source: Source
     listeners: dict[Connection, None] = field(default_factory=dict)
     held_since: int = 0
+    working: bool = True
+
+    def due(self, now: int) -> list[bytes]:
+        """What is due; a source that fails says so once and is silent from then on, its neighbours are not."""
+        try:
+            return self.source.due(now) if self.working else []
+        except Exception:
+            self.working = False
+            traceback.print_exc()
+            return []
 
     def must_wait(self, now: int) -> bool:
         """A recording goes on when those who listen have read what came before, or one does not read at all."""
@@ -176,20 +188,28 @@ class Hub:
                 await self._someone.wait()
             now = time.time_ns() // 1_000_000
             await asyncio.sleep((TICK - now % TICK + 1) / 1000)
-            self.tick()
+            await self.tick()
 
-    def tick(self) -> None:
-        """Sends what is due, and ends what has lived too long, does not answer or does not read."""
+    async def tick(self) -> None:
+        """Sends what is due, and ends what has lived too long, does not answer or does not read.
+
+        Where much is to be worked out at once, as after many new subscriptions, requests are answered in between."""
         machine = self.exchange.machine_time()
         faults = self.exchange.faults.of(MESSAGE_KINDS, machine)
         nows: dict[Market, int] = {"spot": self.exchange.now("spot"), "futures": self.exchange.now("futures")}
         hidden = {market: self.exchange.faults.hidden(market, machine) for market in nows}
+        begun = time.monotonic()
         for (market, _), live in list(self.live.items()):
             if live.must_wait(machine):
                 continue
-            for data in live.source.due(nows[market]):
+            for data in live.due(nows[market]):
                 if live.channel.symbol not in hidden[market]:
                     self._publish(live, data, faults)
+            if time.monotonic() - begun > _LONGEST_TURN:
+                for connection in self.connections.values():
+                    connection.flush()
+                await asyncio.sleep(0)
+                begun = time.monotonic()
         for connection in list(self.connections.values()):
             self._keep(connection, machine, faults)
 
@@ -205,8 +225,8 @@ class Hub:
     def _keep(self, connection: Connection, now: int, faults: list[Fault]) -> None:
         rules = self.rules[connection.market]
         connection.silent = any(
-            one.kind == "stall" and one.whole() and one.on_connection(connection.market, connection.path,
-                                                                     connection.number)
+            one.kind == "stall" and one.always() and one.on_connection(connection.market, connection.path,
+                                                                       connection.number)
             for one in faults
         )  # fmt: skip
         connection.flush()

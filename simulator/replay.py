@@ -209,6 +209,11 @@ class ReplayedBook:
             return self.recording.begins - 1
         return (now - self._start) * self._speed
 
+    def first(self, limit: int) -> tuple[int, list[Level], list[Level]]:
+        """The recorded snapshot, whatever has changed since."""
+        recording = self.recording
+        return recording.update_id, list(recording.bids[:limit]), list(recording.asks[:limit])
+
     def at(self, now: int, limit: int) -> tuple[int, list[Level], list[Level]]:
         """The book's id and both sides, best first, at a time that never goes back."""
         changes, elapsed = self.recording.changes, self.elapsed(now)

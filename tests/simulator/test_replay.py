@@ -231,6 +231,8 @@ def test_messages_of_a_recording_are_played_as_they_were_written(spot_stream: Pa
                 "lengthMs": 2000, "lastUpdateId": 110,
             }  # fmt: skip
             assert socket.silent(0.2)
+            server.fault(kind="late_snapshot")
+            assert server.get("/api/v3/depth", symbol="BTCUSDT").json() == SNAPSHOT
 
 
 def test_times_in_messages_are_moved_to_now() -> None:

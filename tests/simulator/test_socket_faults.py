@@ -189,3 +189,24 @@ def test_faults_that_cannot_be_are_refused(server: Server, fault: dict[str, Any]
 def test_rules_that_cannot_be_are_refused(server: Server) -> None:
     for rules in ({"streams": -1}, {"colour": 1}, {"market": "forward"}):
         assert server.session.post(f"{server.url}/control/streams", json=rules, timeout=10).status_code == 400
+
+
+def test_a_clock_that_jumps_leaves_ids_that_make_sense(server: Server) -> None:
+    with server.socket(STREAM) as socket:
+        before = socket.receive()
+        server.fault(kind="skew", market="spot", offset_ms=60_000)
+        ahead = socket.until(lambda body: body["E"] > before["E"] + 50_000)
+        assert ahead["U"] > before["u"]
+        assert ahead["u"] >= ahead["U"] + 23 * 400
+        heal(server)
+        back = socket.until(lambda body: body["E"] < ahead["E"] - 50_000)
+        assert back["U"] <= back["u"] < ahead["u"]
+        assert socket.receive()["U"] == back["u"] + 1
+
+
+def test_a_symbol_that_vanished_is_silent(server: Server) -> None:
+    with server.socket("/stream?streams=ethusdt@depth@100ms/btcusdt@depth@100ms") as socket:
+        socket.take(2)
+        server.fault(kind="unknown_symbol", symbol="ETHUSDT")
+        socket.take(3)
+        assert {one["stream"] for one in socket.take(4)} == {"btcusdt@depth@100ms"}

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
 import msgspec
+from msgspec.structs import replace
 
 from candles.timeframes import EPOCH, MINUTE, Timeframe
 
@@ -48,17 +49,19 @@ class SeriesKey:
 class KlineAnswer:
     """What the exchange answered about the minutes from `start` to `end` (whole minutes, `end` not included) of one
     series: those of them that it has. All of them were over when it was asked. `whole` is false when some rows could
-    not be read: what is missing is then nobody's hole."""
+    not be read: what is missing is then nobody's hole. `refused` holds the opening times (epoch milliseconds) of rows
+    with a flaw, once it is `checked`."""
 
     key: SeriesKey
     start: datetime
     end: datetime
     klines: Sequence[Kline]
     whole: bool = True
+    checked: bool = False
+    refused: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
+class Candle(msgspec.Struct, array_like=True, frozen=True):
     """One candle of any timeframe. Prices and quote sums are in the quote asset, volumes in the base asset.
 
     `closed`: nothing will be added to it by time passing. `minutes` are those it is made of, `expected` those that it
@@ -163,6 +166,8 @@ def judged(candle: Candle, timeframe: Timeframe, settled: datetime, now: datetim
     known. While it is open, its minutes are expected one minute after their end."""
     end = timeframe.end_of(candle.open_time)
     closed = end <= settled
+    if closed and timeframe.minutes and candle.closed and candle.expected == timeframe.minutes:
+        return candle
     until = end if closed else min(end, now.astimezone(UTC).replace(second=0, microsecond=0) - MINUTE)
     expected = max(1, (until - candle.open_time) // MINUTE)
     return replace(candle, closed=closed, expected=expected)

@@ -1,11 +1,12 @@
 """The only way out for candles: those of any timeframe, how far each series is collected, and where it has gaps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from msgspec.structs import replace
 from psycopg import sql
 
 from candles import cache
@@ -209,7 +210,8 @@ def between(key: SeriesKey, timeframe: Timeframe, start: datetime, end: datetime
         until = cursor.fetchone()[1]
         asked = {**_named(key), "start": question.first, "end": stop, "limit": (stop - question.first) // MINUTE}
         cursor.execute(QUERIES[timeframe.name, False], asked)
-        return [judged(_candle(row), timeframe, until or now, now) for row in cursor.fetchall()]
+        rows = [_candle(row, timeframe.minutes) for row in cursor.fetchall()]
+    return _judged(rows, timeframe, until or now, now)
 
 
 def bounds(key: SeriesKey) -> tuple[datetime | None, datetime | None]:
@@ -240,7 +242,7 @@ def _answer(question: cache.Question, now: datetime) -> tuple[list[Candle], date
     if known is None:
         known = _stored(question)
         cache.keep(question, version, known)
-    found = [judged(candle, question.timeframe, known.settled or now, now) for candle in known.candles]
+    found = _judged(known.candles, question.timeframe, known.settled or now, now)
     heard_at = known.settled
     if minute is not None and (known.settled is None or moment_of(minute.kline.open_time) >= known.settled):
         found = _with_open(found, candle_of(minute.kline, closed=False), question, now)
@@ -284,16 +286,29 @@ def _stored(question: cache.Question) -> cache.Stored:
             rows += cursor.fetchall()
             low, high = (low, start) if newest_first else (end, high)
             size *= 4
-    return cache.Stored(until, [_candle(row) for row in (reversed(rows) if newest_first else rows)])
+    ordered = reversed(rows) if newest_first else rows
+    return cache.Stored(until, [_candle(row, timeframe.minutes) for row in ordered])
 
 
 def _named(key: SeriesKey) -> dict[str, Any]:
     return {"exchange": key.exchange, "market": key.market, "symbol": key.symbol}
 
 
-def _candle(row: tuple[Any, ...]) -> Candle:
-    """From a row of QUERIES; `judged` says the rest."""
-    return Candle(*(*row[:10], True, row[10]))
+def _candle(row: tuple[Any, ...], expected: int) -> Candle:
+    """From a row of QUERIES, as if it were closed; `judged` says the rest."""
+    return Candle(*(*row[:10], True, row[10], expected))
+
+
+def _judged(found: list[Candle], timeframe: Timeframe, settled: datetime, now: datetime) -> list[Candle]:
+    """Candles, oldest first, with `closed` and `expected` as they are now. All but the newest are what they were made
+    as, closed and of full length; months differ in theirs."""
+    made = list(found)
+    for position in range(len(made) - 1, -1, -1):
+        candle = judged(made[position], timeframe, settled, now)
+        if candle is made[position]:
+            break
+        made[position] = candle
+    return made
 
 
 # --- how far collection is ---------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -23,6 +23,7 @@ __all__ = [
     "Stored",
     "begin",
     "catch_up",
+    "check",
     "live_candles",
     "note_available",
     "note_errors",
@@ -97,24 +98,34 @@ def catch_up(keys: Sequence[SeriesKey], now: datetime, seconds: float = 8.0) -> 
     return 0 if not keys or rollups.is_continuous() else roll_up(now, seconds, keys)
 
 
+def check(answer: KlineAnswer) -> KlineAnswer:
+    """The answer without the rows that have a flaw, which are logged; their minutes stay missing. It takes a while, and
+    may be done in another thread before the answer is stored."""
+    if answer.checked:
+        return answer
+    good = _checked(answer.key, answer.klines)
+    kept = {kline.open_time for kline in good} if len(good) < len(answer.klines) else None
+    refused = () if kept is None else tuple(row.open_time for row in answer.klines if row.open_time not in kept)
+    return replace(answer, klines=good, checked=True, refused=refused)
+
+
 def store_answers(answers: Sequence[KlineAnswer], now: datetime | None = None, announce: bool = False) -> Stored:
     """Stores what the exchange answered, all or nothing: its minutes, what it lacks, and how far each series is known.
 
     Rows with a flaw are refused and logged; their minutes stay missing. `announce` tells listeners of every minute that
     was added or changed. Raises one of markets.storage.DATABASE_AWAY; nothing is stored then."""
     at = now or datetime.now(UTC)
-    checked = [(answer, _checked(answer.key, answer.klines)) for answer in answers]
+    checked = [check(answer) for answer in answers]
     with transaction.atomic():
-        states = _locked([answer.key for answer in answers])
-        written = store.write([(answer.key, good) for answer, good in checked if good])
-        for answer in answers:
+        states = _locked([answer.key for answer in checked])
+        written = store.write([(answer.key, answer.klines) for answer in checked if answer.klines])
+        for answer in checked:
             if answer.whole:
                 _note_holes(answer, at)
             _cover(states[answer.key], answer.start, answer.end)
         _count(states, written, at)
-    refused = sum(len(answer.klines) - len(good) for answer, good in checked)
-    _tell([(answer.key, good) for answer, good in checked], written, announce)
-    return _stored(written, refused)
+    _tell([(answer.key, answer.klines) for answer in checked], written, announce)
+    return _stored(written, sum(len(answer.refused) for answer in checked))
 
 
 def store_klines(rows: Sequence[tuple[SeriesKey, Sequence[Kline]]], now: datetime | None = None) -> Stored:
@@ -209,7 +220,7 @@ def _count(states: dict[SeriesKey, SeriesState], written: Sequence[Written], at:
 def _note_holes(answer: KlineAnswer, at: datetime) -> None:
     """What is known to be lacking becomes what this answer lacks. A refused row is no hole: the exchange has it."""
     key = answer.key
-    opens = {kline.open_time for kline in answer.klines}
+    opens = {kline.open_time for kline in answer.klines}.union(answer.refused)
     whole = len(opens) == (answer.end - answer.start) // MINUTE
     new = [] if whole else missing(answer.start, answer.end, map(moment_of, opens))
     series = Hole.objects.filter(exchange=key.exchange, market_type=key.market, symbol=key.symbol)

@@ -54,6 +54,7 @@ class _Fetched:
     window: Window
     klines: Klines
     asked_at: datetime  # the exchange's clock
+    answer: KlineAnswer | None  # None: nothing new, or only a probe
 
 
 @cache
@@ -143,7 +144,9 @@ class CandleRun:
                     raise
                 continue
             self._unanswered = 0
-            return _Fetched(window, klines, asked_at)
+            answer = None if window.probe else answered(window, klines, asked_at)
+            # Checked here, while another answer is being stored.
+            return _Fetched(window, klines, asked_at, answer and services.check(answer))
         raise Unavailable("the run was stopped")
 
     def _result(self, future: Future[_Fetched], window: Window) -> _Fetched | None:
@@ -189,11 +192,10 @@ class CandleRun:
                 self._note_first(one)
                 continue
             self._outcome.finished.append(one.window)
-            answer = answered(one.window, one.klines, one.asked_at)
-            if answer is None:
+            if one.answer is None:
                 self._source.leave_out(one.window.key)  # nothing new yet: not again in this run
             else:
-                answers.append(answer)
+                answers.append(one.answer)
             self._note_open(one)
         self._write(answers)
         self._source.learn({row.key: row for row in states([one.window.key for one in fetched])})

@@ -23,6 +23,7 @@ CHILDREN = {
     "web": "tradingplatform.web",
     "worker": "tradingplatform --quiet worker",
     "beat": "tradingplatform --quiet beat",
+    "feed": "manage.py run_feed",
 }
 BATCH = 50
 

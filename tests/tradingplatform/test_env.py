@@ -68,6 +68,9 @@ def test_the_demo_has_its_own_defaults(tmp_path):
         ("TRADING_ADDRESS", "0x12"),
         ("CORS_ALLOWED_ORIGINS", "localhost:5173"),
         ("QUOTE_ASSETS", ","),
+        ("LIVE_SYMBOLS", "top:"),
+        ("LIVE_RATE", "11"),
+        ("ORDERBOOK_UPDATE_INTERVAL", "0"),
     ],
 )
 def test_a_malformed_value_is_named_in_one_line(tmp_path, name, value):

@@ -480,3 +480,17 @@ def test_a_book_that_was_wrong_is_told_and_thrown_away(exchange):
     assert sync.audit.compared - sync.audit.equal == 2
     assert sync.book.event_time == 1
     assert_right(sync.book, exchange)
+
+
+def test_nothing_beyond_the_snapshots_reach_is_kept_of_a_book_that_was_wrong(exchange):
+    sync = synced(exchange, diffs=30)
+    diff = exchange.diffs[30]
+    best = max(exchange.at(diff.sequence)[0])
+    sync.offer(DepthDiff("X", "M", diff.prev_sequence, diff.sequence, 1, [*diff.bids, (best, 77.0)], diff.asks), 2.0)
+    assert sync.book.reach() == (None, None)
+    sync.begin_merge()
+    snapshot = exchange.snapshot(exchange.state_after(31), 2)
+    assert types(sync.snapshot(snapshot)) == [UPDATE_FAILED, SNAPSHOT_LOADED]
+    assert sync.book.levels == (2, 2)
+    assert None not in sync.book.reach()
+    assert_right(sync.book, exchange)

@@ -152,16 +152,24 @@ class Crowd:
 
 
 def run(chain: DevChain, market: str, seed: int, stop: Event) -> None:
-    """Trades until `stop`. A chain that fails for a moment is tried again; raises TimeoutError where none answers."""
-    chain.wait(60)
-    accounts = chain.accounts()
-    crowd = Crowd(chain, devchain.set_up(chain, accounts[1 : TRADERS + 1]), market, seed)
-    crowd.move_prices(MARKETS)
-    while not stop.wait(PACE):
+    """Trades until `stop`. After a failure it looks anew: the chain may have been started again, with less on it than
+    there was. Raises TimeoutError where none answers."""
+    crowd = None
+    while not stop.is_set():
         try:
+            crowd = crowd or _begin(chain, market, seed)
             crowd.step()
         except ChainError as error:
             logger.warning("a step failed: %s", error)
+            crowd = None
+        stop.wait(PACE)
+
+
+def _begin(chain: DevChain, market: str, seed: int) -> Crowd:
+    chain.wait(60)
+    crowd = Crowd(chain, devchain.set_up(chain, chain.accounts()[1 : TRADERS + 1]), market, seed)
+    crowd.move_prices(MARKETS)
+    return crowd
 
 
 def main() -> int:

@@ -229,9 +229,8 @@ def test_a_shard_that_is_none_is_refused(text):
 @pytest.mark.django_db(transaction=True)
 def test_a_feed_that_is_told_to_end_stores_what_it_has_and_exits_0(live, listener, tmp_path):
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-    addresses = {
-        f"BINANCE_{market}_{way}_URL": url for market in MARKETS for way, url in (("REST", live.url), ("WS", socket))
-    }
+    addresses = {f"BINANCE_{market}_REST_URL": live.url for market in MARKETS}
+    addresses |= {f"BINANCE_{market}_WS_URL": live.url.replace("http", "ws") for market in MARKETS}
     environ = os.environ | addresses | {"DATABASE_URL": database.geturl(), "PLATFORM_PROCESS": "feed"}
     with (tmp_path / "log").open("wb") as log:
         feed = subprocess.Popen([sys.executable, "manage.py", "run_feed"], cwd=ROOT, env=environ, stderr=log)

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerAway
 
-from collector import alerting, candle_tasks, services
+from collector import alerting, candle_tasks, futures_tasks, services
 from collector.cycle import MINUTE, Part, PartResult
 from depth.services import minute_of
 
@@ -102,6 +102,16 @@ def sync_symbols() -> None:
 @shared_task(name="collector.consider_system", time_limit=50)
 def consider_system() -> None:
     alerting.consider_system(datetime.now(UTC))
+
+
+@shared_task(name="collector.repair_trades", time_limit=58)
+def repair_trades() -> None:
+    futures_tasks.repair_trades()
+
+
+@shared_task(name="collector.open_interest", time_limit=58)
+def open_interest() -> None:
+    futures_tasks.collect_open_interest()
 
 
 @shared_task(name="collector.retention", time_limit=300)

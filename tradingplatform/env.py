@@ -56,6 +56,7 @@ class Environment:
     realtime_interval: float
     spot_streams: tuple[str, ...]
     futures_streams: tuple[str, ...]
+    trade_symbols: str
     web3_providers: tuple[str, ...]
     trading_address: str
     trading_abi: str
@@ -154,6 +155,22 @@ def _symbols(text: str) -> str:
 
 def _live_symbols(text: str) -> str:
     return text if text == "none" else _symbols(text)
+
+
+def _streams(*known: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        parts = _list(text)
+        if not set(parts) <= set(known):
+            raise ValueError(f"must be some of {','.join(known)}")
+        return parts
+
+    return parse
+
+
+def _trade_symbols(text: str) -> str:
+    if text not in {"collected", "live"}:
+        raise ValueError("must be collected or live")
+    return text
 
 
 def _date(text: str) -> datetime:
@@ -258,8 +275,13 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         start_date=read("START_DATE", start.date().isoformat(), _date),
         candle_markets=read("CANDLE_MARKETS", "SPOT", _markets),
         realtime_interval=read("REALTIME_INTERVAL", "0.5", _seconds),
-        spot_streams=read("SPOT_STREAMS", "depth,kline,aggTrade", _list),
-        futures_streams=read("FUTURES_STREAMS", "depth,kline,aggTrade,markPrice,forceOrder", _list),
+        spot_streams=read("SPOT_STREAMS", "depth,kline,aggTrade", _streams("depth", "kline", "aggTrade")),
+        futures_streams=read(
+            "FUTURES_STREAMS",
+            "depth,kline,aggTrade,markPrice,forceOrder",
+            _streams("depth", "kline", "aggTrade", "markPrice", "forceOrder"),
+        ),
+        trade_symbols=read("TRADE_SYMBOLS", "live" if simulated else "collected", _trade_symbols),
         web3_providers=read("WEB3_PROVIDERS", "", _nodes),
         trading_address=read("TRADING_ADDRESS", "", _address),
         trading_abi=read("TRADING_ABI", "", str),

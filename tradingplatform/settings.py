@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "markets",
     "depth",
     "candles",
+    "derivatives",
     "dex",
     "alerts",
     "collector",
@@ -117,6 +118,8 @@ QUOTE_ASSETS = ENV.quote_assets
 SYMBOLS = ENV.symbols
 START_DATE = ENV.start_date
 CANDLE_MARKETS = ENV.candle_markets
+STREAM_KINDS = {"SPOT": frozenset(ENV.spot_streams), "FUTURES": frozenset(ENV.futures_streams)}
+TRADE_SYMBOLS = ENV.trade_symbols
 LIVE_SYMBOLS = ENV.live_symbols
 LIVE_ON_DEMAND = ENV.live_on_demand
 LIVE_RATE = ENV.live_rate
@@ -205,6 +208,16 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 1800},
     },
     "roll-up-candles": {"task": "candles.roll_up", "schedule": crontab(minute="2-59/5"), "options": {"expires": 280}},
+    "repair-trades": {
+        "task": "collector.repair_trades",
+        "schedule": crontab(),
+        "options": {"countdown": 12, "expires": 50},
+    },
+    "open-interest": {
+        "task": "collector.open_interest",
+        "schedule": crontab(),
+        "options": {"countdown": 8, "expires": 50},
+    },
     "retention": {"task": "collector.retention", "schedule": crontab(minute="41"), "options": {"expires": 3000}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data_dir / "celerybeat-schedule")

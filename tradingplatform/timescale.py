@@ -30,6 +30,10 @@ HYPERTABLES = (
     Hypertable("orderbook_seconds", "time", "6 hours", "symbol, market_type", "1 day", "2 days"),
     Hypertable("candles", "open_time", "7 days", "exchange, market_type, symbol", "7 days", None),
     Hypertable("order_events", "timestamp", "30 days", "contract, order_id", None, None),
+    Hypertable("agg_trades", "trade_time", "6 hours", "market_type, symbol", "12 hours", "7 days"),
+    Hypertable("mark_prices", "event_time", "1 day", "symbol", "1 day", "30 days"),
+    Hypertable("force_orders", "trade_time", "7 days", "symbol", "30 days", "365 days"),
+    Hypertable("open_interest", "time", "7 days", "symbol", "30 days", "365 days"),
     Hypertable("websocket_events", "time", "1 day", "event_type", None, "14 days"),
     Hypertable("system_metrics", "time", "7 days", "name", "14 days", "60 days"),
 )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from candles.candle import Kline
+from collector.exchanges.streams import AggregateTrade
 from markets.listings import SymbolListing
 
 T = TypeVar("T")
@@ -38,6 +39,15 @@ class Klines:
 
     rows: list[Kline]
     unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContracts:
+    """Open interest of a contract in the base asset, as told; `time` is the exchange's, epoch milliseconds."""
+
+    symbol: str
+    time: int
+    open_interest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,10 @@ class Venue(Protocol):
     volumes_weight: Mapping[str, int]
     clock_weight: Mapping[str, int]
     most_klines: Mapping[str, int]  # that one request is worth asking for
+    trades_weight: Mapping[str, int]
+    most_trades: int
+    interest_market: str  # the market whose symbols have open interest
+    interest_weight: int
 
     def book_weight(self, market: str, limit: int) -> int:
         """The weight of one order book of `limit` levels a side."""
@@ -126,3 +140,10 @@ class Venue(Protocol):
 
     def fetch_clock_offset(self, market: str, timeout: float) -> Answer[int]:
         """The exchange's clock minus ours, milliseconds."""
+
+    def fetch_trades(
+        self, market: str, name: str, first_id: int, limit: int, timeout: float
+    ) -> Answer[list[AggregateTrade]]:
+        """Aggregate trades from this id on, oldest first; their `event_time` is their trade time."""
+
+    def fetch_open_interest(self, name: str, timeout: float) -> Answer[OpenContracts]: ...

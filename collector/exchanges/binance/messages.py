@@ -118,6 +118,22 @@ class AggTrade(msgspec.Struct, gc=False):
     m: bool
 
 
+class RestTrade(msgspec.Struct, gc=False):
+    a: Id
+    p: Number
+    q: Number
+    f: Id
+    l: Id  # noqa: E741
+    T: Time
+    m: bool
+
+
+class RestOpenInterest(msgspec.Struct, gc=False):
+    symbol: Name
+    time: Time
+    openInterest: Number  # noqa: N815
+
+
 class MarkPriceUpdate(msgspec.Struct, gc=False):
     """`r` is empty and `T` 0 for contracts without funding."""
 

@@ -16,6 +16,7 @@ from collector.exchanges.base import (
     Halted,
     Klines,
     Listings,
+    OpenContracts,
     RateLimited,
     RawBook,
     Refused,
@@ -27,11 +28,14 @@ from collector.exchanges.binance.messages import (
     ErrorBody,
     ExchangeInfo,
     RateLimit,
+    RestOpenInterest,
+    RestTrade,
     ServerTime,
     SymbolInfo,
     Ticker,
 )
 from collector.exchanges.binance.urls import FUTURES
+from collector.exchanges.streams import AggregateTrade
 from markets.listings import SymbolListing
 
 _depth = msgspec.json.Decoder(Depth)
@@ -42,6 +46,8 @@ _time = msgspec.json.Decoder(ServerTime)
 _klines = msgspec.json.Decoder(list[Kline])
 _kline = msgspec.json.Decoder(Kline)
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
+_trades = msgspec.json.Decoder(list[RestTrade])
+_open_interest = msgspec.json.Decoder(RestOpenInterest)
 _error = msgspec.json.Decoder(ErrorBody)
 
 logger = logging.getLogger(__name__)
@@ -145,6 +151,24 @@ def _kline_of(raw: msgspec.Raw) -> Kline | None:
     except msgspec.DecodeError as error:
         logger.error("a candle is refused: %s in %s", error, bytes(raw)[:300].decode("utf-8", "replace"))
         return None
+
+
+def trades(market: str, symbol: str, body: bytes) -> list[AggregateTrade]:
+    """Aggregate trades in the order of the body. Raises Unavailable for another body."""
+    try:
+        rows = _trades.decode(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Unavailable(f"the body is no list of trades: {error}") from error
+    return [AggregateTrade(symbol, market, it.a, it.p, it.q, it.f, it.l, it.T, it.m, it.T) for it in rows]
+
+
+def open_interest(body: bytes) -> OpenContracts:
+    """Raises Unavailable for another body."""
+    try:
+        it = _open_interest.decode(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Unavailable(f"the body tells no open interest: {error}") from error
+    return OpenContracts(it.symbol, it.time, it.openInterest)
 
 
 def server_time(body: bytes) -> int:

@@ -9,8 +9,9 @@ import requests
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
-from collector.exchanges.base import Answer, DepthTier, Klines, Listings, RawBook, Unavailable
+from collector.exchanges.base import Answer, DepthTier, Klines, Listings, OpenContracts, RawBook, Unavailable
 from collector.exchanges.binance import parse, urls
+from collector.exchanges.streams import AggregateTrade
 
 CONNECT_TIMEOUT = 3.0
 READ_TIMEOUT = 8.0
@@ -29,6 +30,10 @@ class BinanceRest:
     volumes_weight: Mapping[str, int] = urls.VOLUMES_WEIGHT
     clock_weight: Mapping[str, int] = urls.CLOCK_WEIGHT
     most_klines: Mapping[str, int] = urls.MOST_KLINES
+    trades_weight: Mapping[str, int] = urls.TRADES_WEIGHT
+    most_trades: int = urls.MOST_TRADES
+    interest_market: str = urls.FUTURES
+    interest_weight: int = urls.OPEN_INTEREST_WEIGHT
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
         self._addresses = dict(addresses)
@@ -48,6 +53,17 @@ class BinanceRest:
         asked = {"symbol": name, "interval": "1m", "startTime": str(start), "endTime": str(end), "limit": str(limit)}
         body, used, _ = self._get(market, "klines", asked, timeout)
         return Answer(parse.klines(body), used)
+
+    def fetch_trades(
+        self, market: str, name: str, first_id: int, limit: int, timeout: float
+    ) -> Answer[list[AggregateTrade]]:
+        asked = {"symbol": name, "fromId": str(first_id), "limit": str(limit)}
+        body, used, _ = self._get(market, "trades", asked, timeout)
+        return Answer(parse.trades(market, name, body), used)
+
+    def fetch_open_interest(self, name: str, timeout: float) -> Answer[OpenContracts]:
+        body, used, _ = self._get(self.interest_market, "openInterest", {"symbol": name}, timeout)
+        return Answer(parse.open_interest(body), used)
 
     def fetch_listings(self, market: str, timeout: float) -> Answer[Listings]:
         body, used, _ = self._get(market, "exchangeInfo", {}, timeout)

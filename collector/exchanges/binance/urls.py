@@ -14,6 +14,7 @@ PATHS = {
         "exchangeInfo": "/api/v3/exchangeInfo",
         "ticker": "/api/v3/ticker/24hr",
         "time": "/api/v3/time",
+        "trades": "/api/v3/aggTrades",
     },
     FUTURES: {
         "depth": "/fapi/v1/depth",
@@ -21,6 +22,8 @@ PATHS = {
         "exchangeInfo": "/fapi/v1/exchangeInfo",
         "ticker": "/fapi/v1/ticker/24hr",
         "time": "/fapi/v1/time",
+        "trades": "/fapi/v1/aggTrades",
+        "openInterest": "/fapi/v1/openInterest",
     },
 }
 
@@ -33,6 +36,9 @@ DEFAULT_WEIGHT = {SPOT: 6000, FUTURES: 2400}
 LISTINGS_WEIGHT = {SPOT: 20, FUTURES: 1}
 VOLUMES_WEIGHT = {SPOT: 80, FUTURES: 40}
 MOST_KLINES = {SPOT: 1000, FUTURES: 1000}  # futures would give 1500, for twice the weight of 1000
+TRADES_WEIGHT = {SPOT: 4, FUTURES: 20}
+MOST_TRADES = 1000
+OPEN_INTEREST_WEIGHT = 1
 CLOCK_WEIGHT = {SPOT: 2, FUTURES: 2}  # it is read twice
 
 

@@ -1,0 +1,75 @@
+"""The only way in: batches of events stored once each, gaps in trades written down and settled."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import connection
+
+from derivatives import store
+from derivatives.events import ForcedOrder, IdRange, Interest, Mark, Trade, missing_ids
+from derivatives.models import LIFETIMES, TradeGap
+
+logger = logging.getLogger(__name__)
+
+MOST_DELETED = 50_000  # rows of a table in one go
+DELETE = """
+    DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM {table} WHERE {time} < %s ORDER BY {time} LIMIT %s
+    ))
+"""
+
+
+def store_trades(trades: list[Trade]) -> int:
+    """Stores what is not there yet; gives how many. Repeating it adds nothing."""
+    return store.write_trades(trades)
+
+
+def store_marks(marks: list[Mark]) -> int:
+    return store.write_marks(marks)
+
+
+def store_forced_orders(orders: list[ForcedOrder]) -> int:
+    return store.write_forced_orders(orders)
+
+
+def store_interest(rows: list[Interest]) -> int:
+    """With the notional by the mark price of that minute, where one is stored."""
+    return store.write_interest(rows)
+
+
+def store_gaps(gaps: list[IdRange]) -> int:
+    """Writes down what is missing; a range that is known already stays as it is."""
+    made = TradeGap.objects.bulk_create(
+        [TradeGap(market_type=gap.market, symbol=gap.symbol, first=gap.first, last=gap.last) for gap in gaps],
+        ignore_conflicts=True,
+    )
+    return len(made)
+
+
+def open_gaps(limit: int) -> Sequence[TradeGap]:
+    """The oldest ones that are to be fetched."""
+    return list(TradeGap.objects.filter(state=TradeGap.State.OPEN).order_by("found_at", "pk")[:limit])
+
+
+def settle(gap: TradeGap, present: Iterable[int], now: datetime, reason: str = "") -> int:
+    """Closes a gap after the exchange was asked for all of it: `present` are the ids that are stored now. Gives how
+    many are missing for good."""
+    wanted = IdRange(gap.market_type, gap.symbol, gap.first, gap.last)
+    missing = sum(hole.count for hole in missing_ids(wanted, present))
+    gap.state = TradeGap.State.LOST if missing else TradeGap.State.FILLED
+    gap.missing, gap.settled_at, gap.error = missing, now, reason
+    gap.save(update_fields=["state", "missing", "settled_at", "error"])
+    if missing:
+        logger.warning("%d trades of %s %s are lost: %s", missing, gap.symbol, gap.market_type, reason)
+    return missing
+
+
+def retain(now: datetime) -> int:
+    """Deletes rows past their lifetime, some of each table; with TimescaleDB its own policies are there first."""
+    deleted = 0
+    with connection.cursor() as cursor:
+        for table, (time, lifetime) in LIFETIMES.items():
+            cursor.execute(DELETE.format(table=table, time=time), [now - lifetime, MOST_DELETED])
+            deleted += cursor.rowcount
+    return deleted

@@ -1,4 +1,6 @@
-"""How soon the chart page shows data, and how fast it changes symbols, by Chromium's own clock.
+"""How soon the chart page shows data, how fast it changes symbols, and what the overview costs with 500 rows.
+
+By Chromium's own clock.
 
     python -m bench.pages [ADDRESS] [--runs N]
 
@@ -42,6 +44,30 @@ SWITCH = """(symbol) => new Promise((done) => {
     document.dispatchEvent(new CustomEvent("symbol-chosen", { detail, cancelable: true }));
 })"""
 
+ROWS = 500
+# Time in script (handlers, until they return), and until the frame that shows it has been made.
+INTERACT = """([kind, value]) => new Promise((done) => {
+    const filter = document.getElementById("filter");
+    const act = {
+        sort: () => document.querySelector(`button[data-sort=${value}]`).click(),
+        search: () => { filter.value = value; filter.dispatchEvent(new Event("input", { bubbles: true })); },
+        star: () => document.querySelectorAll("#overview .star")[value].click(),
+        starred: () => document.getElementById("starred").click(),
+        scroll: () => { document.getElementById("board").scrollTop = value; },
+    }[kind];
+    const start = performance.now();
+    act();
+    const script = performance.now() - start;
+    requestAnimationFrame(() => setTimeout(() => done({ script, frame: performance.now() - start })));
+})"""
+INTERACTIONS = {
+    "sort": [("sort", key) for key in ("price", "bid", "percentage", "symbol", "reach", "trend", "age", "volume")],
+    "search": [("search", text) for text in ("X", "X1", "X12", "X1", "X", "")],
+    "favourite": [("star", row) for row in (0, 3, 10, 20, 0, 3, 10, 20)],
+    "only favourites": [("starred", None)] * 4,
+    "scroll": [("scroll", top) for top in (500, 1000, 3000, 9000, 13000, 0)],
+}
+
 
 def main(address: str | None = None, runs: int = 10) -> None:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -52,6 +78,8 @@ def main(address: str | None = None, runs: int = 10) -> None:
         for name, warm in (("cold cache", False), ("warm cache", True)):
             report(f"first chart pixels, {name}", first_pixels(browser, asked, runs, warm))
         report("symbol switch", switches(browser, asked, runs))
+        for name, figures in interactions(browser, asked, max(1, runs // 5)).items():
+            report(f"overview of {ROWS}, {name}", figures)
         browser.close()
 
 
@@ -92,6 +120,33 @@ def switches(browser, address: str, runs: int) -> dict[str, list[float]]:
         sys.exit("two collected symbols on SPOT are needed to switch between")
     found = [page.evaluate(SWITCH, names[i % len(names)]) for i in range(1, runs + 1) if not same(page, names, i)]
     return {"shown": found}
+
+
+def interactions(browser, address: str, runs: int) -> dict[str, dict[str, list[float]]]:
+    """What each kind of interaction costs on an overview with ROWS symbols, made of those that the platform has."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.route("**/api/v1/overview?*", lambda route: route.fulfill(json=widened(route.fetch().json())))
+    page.goto(f"{address}/")
+    page.locator("#bands a").last.click()  # another band is asked for at once
+    page.wait_for_function("rows => document.getElementById('overview').ariaRowCount === String(rows + 1)", arg=ROWS)
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, acts in INTERACTIONS.items():
+        told = found.setdefault(name, {"script": [], "frame": []})
+        for act in acts * runs:
+            for key, value in page.evaluate(INTERACT, list(act)).items():
+                told[key].append(value)
+    return found
+
+
+def widened(body: dict) -> dict:
+    """The answer with ROWS rows: each of its own again and again, under another name and with another price."""
+    rows = [body["data"][i % len(body["data"])] for i in range(ROWS)]
+    named = [{**row, "symbol": f"X{i}{row['symbol']}", "base": f"X{i}{row['base']}"} for i, row in enumerate(rows)]
+    priced = [
+        row | {"book": row["book"] | {"midPrice": row["book"]["midPrice"] * (1 + i / 1e4)}} if row["book"] else row
+        for i, row in enumerate(named)
+    ]
+    return body | {"data": priced, "count": ROWS}
 
 
 def same(page: Page, names: list[str], turn: int) -> bool:

@@ -16,7 +16,11 @@ from depth.views import readable
 from markets.models import Market
 
 MODULES = tuple(
-    f"js/{name}.js" for name in ("format", "frame", "overview_table", "poll", "preferences", "favourites", "search")
+    f"js/{name}.js"
+    for name in (
+        *("favourites", "format", "frame", "overview_table", "poll", "preferences"),
+        *("rows_in_view", "search"),
+    )
 )
 
 

@@ -178,7 +178,7 @@ function onClick(event) {
   if (star) return starOf(star.closest("tr").dataset.symbol);
   const head = target.closest("button[data-sort]");
   if (head) return sortBy(head.dataset.sort);
-  const row = target.closest("#overview tbody tr");
+  const row = target.closest("#overview tbody tr[data-symbol]");
   if (row && plain && !target.closest("a") && !getSelection().toString()) location.assign(chartAddress(row.dataset.symbol));
 }
 

@@ -1,6 +1,7 @@
 // The overview's rows: the same text as depth/overview_table.py makes for the first paint, updated in place.
 
 import { MARKS, age, compact, diffQuality, fixed, percent } from "./format.js";
+import { RowsInView } from "./rows_in_view.js";
 
 const LEAST_SCALE = 10;
 const STALE = 150_000;
@@ -113,7 +114,7 @@ function write(cell, text, flash) {
   const holder = cell.querySelector("span") ?? cell;
   if (holder.textContent === text) return;
   holder.textContent = text;
-  if (flash && !calm.matches) cell.animate([{ backgroundColor: "var(--accent-soft)" }, { backgroundColor: "transparent" }], 300);
+  if (flash && !calm.matches && cell.isConnected) cell.animate([{ backgroundColor: "var(--accent-soft)" }, { backgroundColor: "transparent" }], 300);
 }
 
 export class OverviewTable {
@@ -124,6 +125,7 @@ export class OverviewTable {
     this.addressOf = addressOf;
     this.rows = new Map([...this.body.rows].map((row) => [row.dataset.symbol, row]));
     this.told = new Map();
+    this.view = new RowsInView(table.closest(".scroll"), this.body);
   }
 
   /** Brings the rows up to a state; only what differs is touched. `flash`: changed figures light up. */
@@ -133,8 +135,9 @@ export class OverviewTable {
     const listed = new Set(state.data.map((row) => row.symbol));
     for (const [symbol, element] of this.rows) if (!listed.has(symbol)) (element.remove(), this.rows.delete(symbol));
     for (const row of state.data) this.row(row, state, largest, flash);
+    const shown = this.filter(choice, starred);
     this.arrange(state, choice);
-    return this.filter(choice, starred);
+    return shown;
   }
 
   row(row, state, largest, flash) {
@@ -163,7 +166,7 @@ export class OverviewTable {
   }
 
   create(row) {
-    const element = this.body.insertRow();
+    const element = document.createElement("tr");
     element.dataset.symbol = row.symbol;
     const bar = '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect x="0" height="1"/></svg><span></span>';
     element.innerHTML =
@@ -186,8 +189,7 @@ export class OverviewTable {
       else head.removeAttribute("aria-sort");
     }
     const wanted = ordered(state.data, choice).map((row) => this.rows.get(row.symbol));
-    const standing = [...this.body.rows];
-    if (wanted.some((element, at) => element !== standing[at])) this.body.append(...wanted);
+    this.view.show(wanted.filter((element) => !element.hidden));
   }
 
   /** Hides what the filter leaves out; gives how many rows are shown. */
@@ -195,9 +197,11 @@ export class OverviewTable {
     let shown = 0;
     for (const [symbol, element] of this.rows) {
       const star = starred.has(symbol);
-      element.hidden = !symbol.includes(choice.q ?? "") || (Boolean(choice.starred) && !star);
-      element.querySelector(".star").setAttribute("aria-pressed", star);
-      shown += !element.hidden;
+      const hidden = !symbol.includes(choice.q ?? "") || (Boolean(choice.starred) && !star);
+      if (element.hidden !== hidden) element.hidden = hidden;
+      const button = element.firstElementChild.firstElementChild;
+      if (button.getAttribute("aria-pressed") !== String(star)) button.setAttribute("aria-pressed", star);
+      shown += !hidden;
     }
     return shown;
   }

@@ -1,0 +1,126 @@
+"""Futures events over the API: exact, newest first, page by page, filtered, and honest about what is a sample."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from derivatives import services
+from derivatives.events import IdRange, Interest, Mark, Trade
+from tests.derivatives.test_events import forced
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MS = int(NOON.timestamp() * 1000)
+
+
+@pytest.fixture
+def told(registry):
+    services.store_trades(
+        [
+            Trade("FUTURES", "BTCUSDT", i, MS + i * 10, MS + i * 10 + 5, "84551.10", f"0.00{i}", i, i + 1, i % 2 == 0)
+            for i in range(1, 8)
+        ]
+    )
+    services.store_trades([Trade("SPOT", "BTCUSDT", 50, MS, None, "84550.00000000", "1", 1, 1, True)])
+    services.store_gaps([IdRange("FUTURES", "BTCUSDT", 20, 30)])
+    services.store_marks([Mark("BTCUSDT", MS + i * 1000, "101", "100", "100.5", "0.0001", MS + 9**9) for i in range(3)])
+    services.store_forced_orders(
+        [
+            forced(symbol="BTCUSDT", trade_time=MS, filled_quantity="2", average_price="100"),
+            forced(symbol="BTCUSDT", trade_time=MS + 1, side="BUY", filled_quantity="1", average_price="100"),
+            forced(symbol="1000PEPEUSDT", trade_time=MS + 1, filled_quantity="5", average_price="0.1"),
+        ]
+    )
+    services.store_interest([Interest("BTCUSDT", MS + i * 60_000, f"9{i}.5") for i in range(3)])
+
+
+def get(client, path, **query):
+    return client.get(f"/api/v1/{path}", query)
+
+
+def paged(client, path, **query):
+    rows, cursor = [], None
+    while True:
+        answer = get(client, path, **query, **({"cursor": cursor} if cursor else {}))
+        assert answer.status_code == 200, answer.json()
+        rows += answer.json()["data"]
+        cursor = answer.json()["next"]
+        if cursor is None:
+            return rows
+
+
+def test_trades(client, told):
+    body = get(client, "trades", symbol="btcusdt", marketType="futures").json()
+    assert [row["id"] for row in body["data"]] == [7, 6, 5, 4, 3, 2, 1]
+    assert body["data"][0] == {
+        "id": 7,
+        "timestamp": MS + 70,
+        "eventTime": MS + 75,
+        "price": "84551.10",
+        "quantity": "0.007",
+        "side": "buy",
+        "firstTradeId": 7,
+        "lastTradeId": 8,
+    }
+    assert (body["symbol"], body["marketType"], body["openGaps"]) == ("BTCUSDT", "FUTURES", 1)
+    spot = get(client, "trades", symbol="BTCUSDT").json()
+    assert (spot["marketType"], spot["data"][0]["price"]) == ("SPOT", "84550.00000000")
+    assert (spot["data"][0]["eventTime"], spot["openGaps"]) == (None, 0)
+
+
+def test_pages_hold_every_row_once(client, told):
+    assert [row["id"] for row in paged(client, "trades", symbol="BTCUSDT", market="FUTURES", limit=2)] == [
+        *range(7, 0, -1)
+    ]
+    assert len(paged(client, "liquidations", limit=1)) == 3
+    assert len({row["timestamp"] for row in paged(client, "mark-prices", symbol="BTCUSDT", limit=1)}) == 3
+    assert [row["openInterest"] for row in paged(client, "open-interest", symbol="BTCUSDT", limit=2)] == [
+        *("92.5", "91.5", "90.5"),
+    ]
+
+
+def test_filters(client, told):
+    futures = {"symbol": "BTCUSDT", "marketType": "FUTURES"}
+    assert [row["id"] for row in get(client, "trades", **futures, side="SELL").json()["data"]] == [6, 4, 2]
+    assert [row["id"] for row in get(client, "trades", **futures, minQuantity="0.006").json()["data"]] == [7, 6]
+    start = (NOON + timedelta(milliseconds=60)).isoformat()
+    assert [row["id"] for row in get(client, "trades", **futures, **{"from": start}).json()["data"]] == [7, 6]
+    assert get(client, "liquidations", side="short").json()["count"] == 1
+    assert get(client, "liquidations", minNotional=150).json()["data"][0]["notional"] == "200"
+    assert get(client, "liquidations", symbol="1000PEPEUSDT").json()["count"] == 1
+
+
+def test_liquidations_say_that_they_are_a_sample(client, told):
+    body = get(client, "liquidations", symbol="BTCUSDT").json()
+    assert body["lowerBound"] is True
+    assert [(row["side"], row["liquidated"]) for row in body["data"]] == [("BUY", "short"), ("SELL", "long")]
+
+
+def test_funding_and_basis(client, told):
+    body = get(client, "funding").json()
+    assert [row["symbol"] for row in body["data"]] == ["BTCUSDT"]
+    row = body["data"][0]
+    assert (row["timestamp"], row["fundingRate"], row["basisPercent"]) == (MS + 2000, "0.0001", 1.0)
+    assert get(client, "funding", symbol="1000PEPEUSDT").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "field"),
+    [
+        ("trades", {}, 400, "symbol"),
+        ("trades", {"symbol": "NOPE"}, 404, "symbol"),
+        ("trades", {"symbol": "BTCUSDT", "side": "up"}, 400, "side"),
+        ("trades", {"symbol": "BTCUSDT", "minQuantity": "-1"}, 400, "minQuantity"),
+        ("trades", {"symbol": "BTCUSDT", "cursor": "x"}, 400, "cursor"),
+        ("mark-prices", {"symbol": "SOLUSDT"}, 404, "symbol"),
+        ("liquidations", {"limit": 0}, 400, "limit"),
+        ("open-interest", {"symbol": "BTCUSDT", "from": "2026-03-02", "to": "2026-03-01"}, 400, "from"),
+    ],
+)
+def test_bad_questions_are_named(client, told, path, query, status, field):
+    answer = get(client, path, **query)
+    assert (answer.status_code, answer.json()["field"]) == (status, field)
+
+
+def test_queries_do_not_grow_with_the_page(client, told, django_assert_max_num_queries):
+    with django_assert_max_num_queries(3):
+        get(client, "trades", symbol="BTCUSDT", market="FUTURES")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from simulator import encode, errors
-from simulator.candles import INTERVALS, number_at
+from simulator.candles import INTERVALS, number_at, trade_ids
 from simulator.exchange import Exchange
 from simulator.faults import Fault
 from simulator.listings import Listing, Market
@@ -141,8 +141,8 @@ def ticker_24hr(context: Context, listing: Listing, full: bool = True) -> dict[s
         "volume": encode.quantity(listing, day.volume), "quoteVolume": encode.quote(listing, day.quote_volume),
         "openTime": day.open_time, "closeTime": day.close_time,
     }  # fmt: skip
-    last_id = context.now // 10
-    return figures | {"firstId": last_id - day.trades + 1, "lastId": last_id, "count": day.trades}
+    first, last = trade_ids(listing, market.seed, day.open_time, listing.trades_until(context.now))
+    return figures | {"firstId": first, "lastId": last, "count": day.trades}
 
 
 def best(context: Context, listing: Listing) -> dict[str, str]:

@@ -13,7 +13,17 @@ from simulator.listings import Market
 # Which of the exchange's addresses a connection came by. Spot has one for everything; unrouted is futures' old one.
 Route = Literal["spot", "public", "market", "unrouted"]
 Kind = Literal[
-    "depth", "book_ticker", "agg_trade", "trade", "kline", "mark_price", "mark_prices", "force_order", "force_orders"
+    "depth",
+    "book_ticker",
+    "agg_trade",
+    "trade",
+    "kline",
+    "mark_price",
+    "mark_prices",
+    "force_order",
+    "force_orders",
+    "ticker",
+    "mini_ticker",
 ]
 _PUBLIC: frozenset[Kind] = frozenset({"depth", "book_ticker"})
 _FUTURES_ONLY: frozenset[Kind] = frozenset({"mark_price", "mark_prices", "force_order", "force_orders"})
@@ -24,7 +34,11 @@ DEPTH_SPEEDS: dict[Market, dict[str, int]] = {
 }
 _KLINE_SPEED: dict[Market, int] = {"spot": 2000, "futures": 250}
 _NAME = re.compile(r"([^@!]+)@([a-zA-Z]+)(?:_(\w+))?((?:@\w+)?)")
-_EVERY = {"!markPrice@arr": 3000, "!markPrice@arr@1s": 1000}
+_EVERY: dict[str, tuple[Kind, int]] = {
+    "!markPrice@arr": ("mark_prices", 3000), "!markPrice@arr@1s": ("mark_prices", 1000),
+    "!forceOrder@arr": ("force_orders", 1000),
+    "!ticker@arr": ("ticker", 1000), "!miniTicker@arr": ("mini_ticker", 1000),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,8 @@ def _one(market: Market, symbol: str, word: str, interval: str, speed: str) -> C
         return Channel("kline", symbol, 1000 if interval == "1s" else _KLINE_SPEED[market], interval)
     plain: dict[str, tuple[Kind, int]] = {
         "bookTicker": ("book_ticker", 100), "aggTrade": ("agg_trade", 100), "trade": ("trade", 100),
-        "forceOrder": ("force_order", 1000),
+        "forceOrder": ("force_order", 1000), "ticker": ("ticker", 1000 if market == "spot" else 2000),
+        "miniTicker": ("mini_ticker", 1000 if market == "spot" else 2000),
     }  # fmt: skip
     if word not in plain or interval or speed:
         return None
@@ -63,9 +78,7 @@ def channel(name: str, route: Route) -> Channel | None:
     market = market_of(route)
     found: Channel | None
     if name in _EVERY:
-        found = Channel("mark_prices", "", _EVERY[name])
-    elif name == "!forceOrder@arr":
-        found = Channel("force_orders", "", 1000)
+        found = Channel(_EVERY[name][0], "", _EVERY[name][1])
     else:
         parts = _NAME.fullmatch(name)
         if parts is None or parts[1] != parts[1].lower():

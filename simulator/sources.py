@@ -1,6 +1,6 @@
 """Between the market and the hub on the simulated data's way: a channel in, what speaks on it out."""
 
-from simulator.beats import Source
+from simulator.beats import Beat, Source
 from simulator.book_sources import BookTickerSource, DepthSource
 from simulator.channels import Channel, Kind
 from simulator.contract_sources import ForceOrderSource, MarkPriceSource
@@ -8,6 +8,7 @@ from simulator.exchange import Exchange
 from simulator.listings import Listing, Market
 from simulator.market import SimulatedMarket, UnknownSymbol
 from simulator.replay import ReplayedFrames
+from simulator.ticker_sources import TickerSource
 from simulator.trade_sources import AggTradeSource, KlineSource
 
 _AT_ONCE = 2000  # messages of a recording in one go
@@ -38,10 +39,8 @@ def _replayed(exchange: Exchange, listing: Listing, channel: Channel) -> ReplayS
 
 def source(exchange: Exchange, market: Market, channel: Channel, now: int) -> Source | None:
     """What speaks on a channel; None where nothing ever will, as for symbols that are not listed."""
-    if channel.kind == "mark_prices":
-        return MarkPriceSource(exchange.market, exchange.market.of("futures"), channel.period, now, every=True)
-    if channel.kind == "force_orders":
-        return ForceOrderSource(exchange.market, exchange.market.of("futures"), now)
+    if not channel.symbol:
+        return _of_all(exchange, market, channel, now)
     try:
         listing = exchange.market.listing(channel.symbol, market)
     except UnknownSymbol:
@@ -49,7 +48,23 @@ def source(exchange: Exchange, market: Market, channel: Channel, now: int) -> So
     replayed = _replayed(exchange, listing, channel)
     if replayed is not None:
         return replayed
+    if channel.kind in ("ticker", "mini_ticker"):
+        return _ticker(exchange, market, [listing], channel, now)
     return _simulated(exchange.market, listing, channel, now)
+
+
+def _of_all(exchange: Exchange, market: Market, channel: Channel, now: int) -> Source:
+    listings = exchange.market.of(market)
+    if channel.kind == "mark_prices":
+        return MarkPriceSource(exchange.market, listings, channel.period, now, every=True)
+    if channel.kind == "force_orders":
+        return ForceOrderSource(exchange.market, listings, now)
+    return _ticker(exchange, market, listings, channel, now)
+
+
+def _ticker(exchange: Exchange, market: Market, listings: list[Listing], channel: Channel, now: int) -> Source:
+    beat = Beat(channel.period, now)
+    return TickerSource(exchange, market, listings, beat, mini=channel.kind == "mini_ticker", every=not channel.symbol)
 
 
 def _simulated(market: SimulatedMarket, listing: Listing, channel: Channel, now: int) -> Source | None:

@@ -131,7 +131,7 @@ def _lots(at: Minute, ticks: Ints, total: int, target: int, weights: Floats) -> 
     return _settled(lots, away, target)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def minute_trades(listing: Listing, seed: int, number: int) -> Trades:
     """All of a minute's trades. `number` counts minutes from the epoch."""
     at = minute(listing, seed, number)
@@ -153,7 +153,7 @@ def minute_trades(listing: Listing, seed: int, number: int) -> Trades:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def minute_sums(listing: Listing, seed: int, number: int) -> Sums:
     """What a minute's trades add up to until each of its steps; at the end exactly its candle."""
     trades, at = minute_trades(listing, seed, number), minute(listing, seed, number)

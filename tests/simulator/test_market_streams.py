@@ -104,3 +104,23 @@ def test_best_prices_are_those_of_the_book_at_their_id(server: Server, market: s
     names = {"spot": "u s b B a A", "futures": "e u s ps b B a A T E st"}[market]
     assert list(told[0]) == names.split()
     assert server.get(DEPTH[market], symbol="ETHUSDT", limit=5).json()["lastUpdateId"] >= told[-1]["u"]
+
+
+@BOTH
+def test_the_last_day_is_told_as_by_rest(server: Server, market: str) -> None:
+    names = "btcusdt@ticker/btcusdt@miniTicker/!ticker@arr/!miniTicker@arr"
+    seen: dict[str, Any] = {}
+    with server.socket(MARKET_ADDRESS[market] + names, timeout=20) as socket:
+        while len(seen) < 4:
+            body = socket.receive()
+            seen[body["stream"]] = body["data"]
+    whole, mini = seen["btcusdt@ticker"], seen["btcusdt@miniTicker"]
+    assert {name: whole[name] for name in "ohl"}.items() <= mini.items()
+    assert whole["n"] == whole["L"] - whole["F"] + 1
+    assert set(whole) == set("eEspPwcQohlvqOCFLn") | set("xbBaA" if market == "spot" else "")
+    assert set(mini) == set("eEscohlvq")
+    rest = server.get(f"{REST[market]}/ticker/24hr", symbol="BTCUSDT").json()
+    assert float(whole["v"]) == pytest.approx(float(rest["volume"]), rel=0.01)
+    assert rest["lastId"] >= whole["L"]
+    assert len({one["s"] for one in seen["!ticker@arr"]}) > 100
+    assert {one["e"] for one in seen["!miniTicker@arr"]} == {"24hrMiniTicker"}

@@ -5,7 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import websocket
 
+from simulator.connections import frame
 from tests.simulator.conftest import Server
 from tests.simulator.local_book import ADDRESS, follow, truth
 
@@ -218,3 +220,11 @@ def test_a_client_that_does_not_read_is_cut_off_and_others_hear_on(server: Serve
         quick.until(lambda body: server.streams()["counters"].get("too_slow") == 1, seconds=20)
         assert len(server.streams()["connections"]) == 1
         assert quick.receive()["stream"] in names
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 300_000])
+def test_frames_of_every_length_are_the_protocols(length: int) -> None:
+    payload = b"x" * length
+    expected = websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_TEXT)
+    expected.mask_value = 0
+    assert frame(payload) == expected.format()

@@ -14,29 +14,12 @@ from candles.selectors import candles
 from candles.services import KlineAnswer, refresh, roll_up, store_answers, store_klines
 from candles.timeframes import TIMEFRAMES
 from markets.storage import storage_name
+from tests.candles.conftest import empty
 from tests.candles.factories import BTC, ETH, MINUTE, figures, kline, klines, noon
 
 # The end of a year that is also the middle of a week, and a leap day: weeks, months and years end here.
 TURNS = (datetime(2025, 12, 31, tzinfo=UTC), datetime(2024, 2, 28, 12, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC))
 NOW = datetime(2026, 6, 1, 10, 30, tzinfo=UTC)
-
-
-def empty():
-    cache.forget([BTC, ETH])
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE candles, candles_unrolled, candles_state, candles_holes, candles_range_requests")
-        for name in rollups.RELATIONS:
-            if rollups.is_continuous():
-                cursor.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL)", [name])
-            else:
-                cursor.execute(f"TRUNCATE {name}")
-
-
-@pytest.fixture
-def nothing_stored(transactional_db, empty_redis):
-    empty()
-    yield
-    empty()
 
 
 def minutes_of(key):

@@ -137,7 +137,7 @@ def test_an_open_minute_alone_says_what_is_missing_of_its_hour(db, empty_redis):
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not beside this checkout")
-def test_a_recorded_month_goes_through_and_adds_up(db, empty_redis):
+def test_a_recorded_month_goes_through_and_adds_up(nothing_stored):
     with gzip.open(RECORDED, "rt") as lines:
         rows = [
             msgspec.convert([int(r[0]), *r[1:6], int(r[6]), r[7], int(r[8]), *r[9:11]], Kline)

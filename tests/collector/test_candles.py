@@ -133,7 +133,7 @@ backfill.collect_history(60)
 @pytest.mark.django_db(transaction=True)
 def test_killed_anywhere_and_begun_again_nothing_is_missing_or_twice(exchange, settings, transactional_db):
     from collector.services import sync_registry
-    from tests.candles.test_rollups import empty
+    from tests.candles.conftest import empty
 
     sync_registry()
     empty()

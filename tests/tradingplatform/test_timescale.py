@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 
+from candles.rollups import RELATIONS as CANDLE_RELATIONS
 from depth import rollups
 from depth.models import UnrolledHour
 from depth.services import store_books
@@ -75,7 +76,7 @@ def test_continuous_aggregates_show_the_open_hour_and_refresh_inside_the_raw_lif
     if storage_name() != "timescaledb":
         pytest.skip("this server does not offer TimescaleDB")
     views = dict(query("SELECT view_name, materialized_only FROM timescaledb_information.continuous_aggregates"))
-    assert views == dict.fromkeys(RELATIONS, False)
+    assert views == dict.fromkeys((*RELATIONS, *CANDLE_RELATIONS), False)
     windows = query(
         "SELECT (config->>'start_offset')::interval < INTERVAL '60 days' FROM timescaledb_information.jobs "
         "WHERE proc_name = 'policy_refresh_continuous_aggregate'"

@@ -10,7 +10,7 @@ from django.utils import timezone
 from collector import records
 from collector.spool_use import spool_use
 from collector.status import failing
-from collector.storage import SeriesReport, StorageReport, storage_report
+from collector.storage import SeriesReport, StorageReport, TableReport, storage_report
 
 LATE = 0.999  # coverage below which a series is marked
 ORDERS = ("coverage", "symbol")
@@ -23,7 +23,7 @@ def storage(parameters: Mapping[str, str]) -> dict[str, Any]:
     order = parameters.get("series", "") if parameters.get("series") in ORDERS else ORDERS[0]
     return {
         "report": report,
-        "tables": [{"table": one, "share": _share(one.total_bytes, report)} for one in report.tables],
+        "tables": [_table(one, report) for one in report.tables],
         "series": [_series(one) for one in _ordered(report.series, order)],
         "series_order": order,
         "totals": _totals(report),
@@ -36,8 +36,16 @@ def storage(parameters: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _share(size: int, report: StorageReport) -> float:
-    return round(size / report.database_bytes * 100, 1) if report.database_bytes else 0.0
+def _table(one: TableReport, report: StorageReport) -> dict[str, Any]:
+    """`rows` as text: the planner knows nothing of a table until it has been looked through."""
+    share = round(one.total_bytes / report.database_bytes * 100, 1) if report.database_bytes else 0.0
+    rows = f"{one.rows:,}" if one.rows or one.oldest is None else "not counted yet"
+    return {"table": one, "share": share, "rows": rows}
+
+
+def _percent(share: float) -> str:
+    """A share in percent that is never rounded up to the whole."""
+    return "100" if share >= 1 else f"{min(share * 100, 99.99):.2f}"
 
 
 def _ordered(series: list[SeriesReport], order: str) -> list[SeriesReport]:
@@ -48,9 +56,9 @@ def _ordered(series: list[SeriesReport], order: str) -> list[SeriesReport]:
 
 def _series(one: SeriesReport) -> dict[str, Any]:
     missing = max(0, one.expected - one.minutes)
-    percent = one.coverage * 100
-    shown = "100" if not missing else f"{min(percent, 99.99):.2f}"  # never rounded up to the whole
-    return {"series": one, "missing": missing, "percent": percent, "shown": shown, "late": one.coverage < LATE}
+    counts = {"minutes": f"{one.minutes:,}", "expected": f"{one.expected:,}", "missing": f"{missing:,}"}
+    shown = _percent(one.coverage)
+    return {"series": one, **counts, "percent": one.coverage * 100, "shown": shown, "late": one.coverage < LATE}
 
 
 def _totals(report: StorageReport) -> dict[str, Any]:
@@ -60,7 +68,7 @@ def _totals(report: StorageReport) -> dict[str, Any]:
     after = sum(one.compressed_bytes for one in report.tables)
     return {
         "series": len(report.series),
-        "coverage": minutes / expected * 100 if expected else None,
+        "coverage": _percent(minutes / expected) if expected else None,
         "compression": before / after if after else None,
         "chunks": sum(one.chunks for one in report.tables),
     }

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from itertools import count
 from time import monotonic, time
 from typing import Any, Protocol
 
@@ -145,6 +146,14 @@ class Link:
             return set(self.streams)
         return {name for name, asked in list(channel.asked.items()) if asked.dead}
 
+    def history(self, now: float) -> tuple[float, list[list[float]]]:
+        """When the link began, and from when to when it was up since; epoch seconds."""
+        return self._begun, [[start, end or now] for start, end in list(self._up)]
+
+    def restore(self, begun: float, up: list[list[float]]) -> None:
+        """Takes over what was known of it before a restart."""
+        self._begun, self._up = begun, deque(up)
+
     def uptime(self, now: float) -> float:
         """Percent of the last day, or since the link began, that it was up. `now`: epoch seconds."""
         first = max(now - DAY, self._begun)
@@ -272,7 +281,8 @@ class Link:
             self._listener.told("ERROR", told, self, {"streams": fresh[:50]})
         for name in silent:
             channel.asked[name].dead = True
-        if len(silent) == len(channel.asked) and channel.line.heard:
+        heard = list(channel.line.heard.values())
+        if heard and max(heard) < now - SILENT_AFTER and set(silent) >= self._chatty(channel):
             channel.line.close("every stream is silent")  # nothing would be lost by another connection
             return
         renew = any(channel.asked[name].tries + 1 == RENEW_AT_TRY for name in silent)
@@ -281,6 +291,10 @@ class Link:
             channel.again(name)
         if renew and now >= self._renew_after:
             self._renew_at = now
+
+    def _chatty(self, channel: _Channel) -> set[str]:
+        """The streams that are never silent for long."""
+        return {name for name in channel.asked if self.speech.quiet(name) <= 1}
 
     # --- renewal --------------------------------------------------------------------------------------------------
 
@@ -306,8 +320,8 @@ class Link:
         assert channel is not None  # noqa: S101 - the caller looked
         if coming.outgoing or now < coming.send_at + SETTLED_AFTER:
             return False
-        alive = [name for name, asked in channel.asked.items() if channel.proven(name) and not asked.dead]
-        return all(coming.proven(name) for name in alive if self.speech.quiet(name) <= 1)
+        alive = [name for name in self._chatty(channel) if channel.proven(name) and not channel.asked[name].dead]
+        return all(coming.proven(name) for name in alive)
 
     def _switch(self, coming: _Channel, now: float) -> None:
         old = self._channel
@@ -349,9 +363,8 @@ class Links:
         self._listener = listener
         self._take = take
         self._changed = changed
+        self.histories: dict[str, tuple[float, list[list[float]]]] = {}  # of links of these names, before a restart
         self._links: dict[str, list[Link]] = {}
-        self._of_line: dict[str, Link] = {}
-        self._made = 0
 
     def all(self) -> list[Link]:
         return [link for links in list(self._links.values()) for link in list(links)]
@@ -388,10 +401,13 @@ class Links:
             link.close(reason)
 
     def _new(self, group: str, speech: Speech) -> Link:
-        self._made += 1
-        link_name = f"{group}-{self._made}"
+        taken = {link.name for link in self._links[group]}
+        link_name = next(name for name in (f"{group}-{number}" for number in count(1)) if name not in taken)
 
         def make(name: str) -> Line:
             return Line(name, speech, self._take, self._changed)
 
-        return Link(link_name, group, speech, self._listener, make)
+        link = Link(link_name, group, speech, self._listener, make)
+        if link_name in self.histories:
+            link.restore(*self.histories.pop(link_name))
+        return link

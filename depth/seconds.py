@@ -39,7 +39,7 @@ class BookSecond(msgspec.Struct, frozen=True, array_like=True):
 
 def store_seconds(rows: list[BookSecond]) -> int:
     """Adds what is not there yet; gives how many."""
-    return store.write(TABLE, map(_row, rows))
+    return store.write(TABLE, [_row(second) for second in rows])
 
 
 def _row(second: BookSecond) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """The feed tells of itself: figures of its connections, books and process, every two seconds."""
 
 from time import time
+from typing import cast
 
 import msgspec
 import psutil
@@ -12,6 +13,9 @@ from collector.feed.keeping import Keeping
 from collector.feed.publisher import Publisher
 from collector.feed.snapshots import SnapshotDesk
 from markets.connections import broker_redis
+
+HISTORIES = "feed:uptime"
+DAY = 24 * 3600  # seconds
 
 
 class Reporter:
@@ -38,6 +42,17 @@ class Reporter:
         client = broker_redis()
         client.hset(REPORTS, self._shard, msgspec.msgpack.encode(self.make(time())))
         client.expire(REPORTS, 300)
+        now = time()
+        histories = {link.name: link.history(now) for link in self._engine.links.all()}
+        if histories:
+            client.set(f"{HISTORIES}:{self._shard}", msgspec.msgpack.encode(histories), ex=DAY)
+
+    def remember(self) -> None:
+        """What connections were before this process began. Raises redis.RedisError."""
+        found = cast("bytes | None", broker_redis().get(f"{HISTORIES}:{self._shard}"))
+        if found:
+            holds = dict[str, tuple[float, list[list[float]]]]
+            self._engine.links.histories = msgspec.msgpack.decode(found, type=holds)
 
     def withdraw(self) -> None:
         """The feed ends on purpose. Raises redis.RedisError."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic, time
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from collector.asking import budget_of
 from collector.cycle import is_running
 from collector.events import Event, Type
 from collector.exchanges import STREAMS
+from collector.exchanges.streams import Kind
 from collector.feed.books import BookRules, Books
 from collector.feed.engine import Engine
 from collector.feed.keeping import Keeping
@@ -65,6 +67,8 @@ class Feed:
         """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
         self.keeping.begin()
         self.publisher.begin()
+        with suppress(RedisError):
+            self.reporter.remember()
         self._tape_keeper.begin()
         housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
         housekeeper.start()
@@ -120,7 +124,8 @@ class Feed:
             logger.exception("%s did not go well", name)
 
     def _follow(self) -> None:
-        symbols = symbols_to_follow(self.venue, self.shard, settings.LIVE_ON_DEMAND)
+        found = symbols_to_follow(self.venue, self.shard, settings.LIVE_ON_DEMAND)
+        symbols = {key: one for key, one in found.items() if Kind.DEPTH in settings.STREAM_KINDS[key[0]]}
         running = is_running()
 
         def use() -> None:

@@ -50,7 +50,8 @@ def registry(exchange, db):
 
 @pytest.fixture
 def live(simulator, settings, forgetful, empty_redis, transactional_db):
-    """The simulated exchange over both of its ways; LIVE_NAMES are collected and live on both markets."""
+    """The simulated exchange over both of its ways; LIVE_NAMES are collected and live on both markets. Of streams only
+    order books are taken."""
     from collector.services import sync_registry
 
     simulator.reset()
@@ -58,6 +59,8 @@ def live(simulator, settings, forgetful, empty_redis, transactional_db):
     socket = simulator.url.replace("http", "ws")
     settings.VENUE_URLS = {"binance": {market: {"rest": simulator.url, "ws": socket} for market in MARKETS}}
     settings.SYMBOLS, settings.LIVE_SYMBOLS = ",".join(LIVE_NAMES), ",".join(LIVE_NAMES)
+    settings.STREAM_KINDS = {market: frozenset({"depth"}) for market in MARKETS}
+    settings.STREAM_KINDS = {market: {"depth"} for market in MARKETS}
     sync_registry()
     yield simulator
     simulator.reset()

@@ -1,4 +1,4 @@
-"""The feed while its exchange fails: no wrong book ever says that it is right, and right ones come back on their own."""
+"""The feed while its exchange fails: no wrong book ever says that it is right, right ones come back by themselves."""
 
 import time
 

@@ -29,6 +29,7 @@ def replay(request, tmp_path, settings, forgetful, empty_redis, transactional_db
     socket = playing.url.replace("http", "ws")
     settings.VENUE_URLS = {"binance": {market: {"rest": playing.url, "ws": socket} for market in MARKETS}}
     settings.SYMBOLS = settings.LIVE_SYMBOLS = "BTCUSDT"
+    settings.STREAM_KINDS = {market: {"depth"} for market in MARKETS}
     yield request.param, playing, files
     playing.stop()
 

@@ -198,6 +198,20 @@ def test_refusals_in_a_row_become_one_error(server, keeper, monkeypatch):
     until(lambda: kept.frames["a"])
 
 
+def test_uptime_goes_on_over_a_restart(server, keeper):
+    now = time.time()
+    kept = keeper(speech_of(server.url))
+    with kept._lock:
+        kept.links.histories = {"spot-1": (now - 1000, [[now - 1000, now - 250]])}
+    kept.want("a")
+    until(lambda: kept.frames["a"])
+    (link,) = kept.links.all()
+    assert link.uptime(time.time()) == pytest.approx(75, abs=1)
+    begun, up = link.history(time.time())
+    assert begun == now - 1000
+    assert len(up) == 2
+
+
 class SilentLine:
     """A line that fails whenever it is opened."""
 

@@ -23,7 +23,15 @@ PURPOSES = {
     "collector.record_metrics": "Writes the minute's figures",
     "collector.sync_symbols": "Reads what the exchange lists, and its request budget",
     "collector.retention": "Deletes what is past its lifetime",
+    "collector.consider_system": "Looks at the platform's own figures with the rules of alerts",
+    "collector.collect_candles": "Reads the candles that have closed",
+    "collector.backfill_candles": "Fetches candles back to the first day that is wanted",
+    "collector.repair_candles": "Fetches candles that are missing in between",
+    "collector.repair_trades": "Fetches trades that the streams left out",
+    "collector.open_interest": "Reads how many contracts are open",
+    "alerts.evaluate": "Looks at the newest books with the rules of alerts",
     "depth.roll_up": "Makes the hours and days of closed hours, and of late rows",
+    "candles.roll_up": "Makes longer candles of the minutes",
 }
 
 

@@ -48,7 +48,17 @@ class ConditionFilter(admin.SimpleListFilter):
 @admin.register(Symbol)
 class SymbolAdmin(admin.ModelAdmin):
     list_display = (
-        *("name", "market_name", "page", "collected", "live", "minute", "bid_coverage", "ask_coverage", "levels_asked"),
+        *(
+            "name",
+            "market_name",
+            "page",
+            "is_collected",
+            "is_live",
+            "minute",
+            "bid_coverage",
+            "ask_coverage",
+            "levels_asked",
+        ),
         *("failures", "error", "volume", "status"),
     )
     list_filter = ("market", "collected", "live", ConditionFilter, "status", "quote")
@@ -79,6 +89,14 @@ class SymbolAdmin(admin.ModelAdmin):
     @admin.display(description="market", ordering="market")
     def market_name(self, row: Symbol) -> str:
         return row.market
+
+    @admin.display(description="collected", ordering="collected")
+    def is_collected(self, row: Symbol) -> SafeString:
+        return _switched(row.collected)
+
+    @admin.display(description="live", ordering="live")
+    def is_live(self, row: Symbol) -> SafeString:
+        return _switched(row.live)
 
     @admin.display(description="last minute", ordering="last_minute")
     def minute(self, row: Symbol) -> str | SafeString:
@@ -187,6 +205,11 @@ def _age(passed: timedelta) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def _switched(on: bool) -> SafeString:
+    """Off is a choice, not a fault: no red cross for it."""
+    return format_html('<span class="{}">{}</span>', "good" if on else "quiet", "on" if on else "off")
 
 
 def _reach(percent: float | None, levels: int | None) -> str:

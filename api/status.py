@@ -9,6 +9,7 @@ from psutil import Process
 
 from api.health import HEALTHY, Health, check
 from api.times import epoch_ms
+from candles.selectors import overall
 from collector import selectors
 from collector import status as source
 from collector.feed.figures import BookReport, ConnectionReport, Report, reports
@@ -67,6 +68,7 @@ def platform(now: datetime) -> dict[str, Any]:
         "events": [_event(event) for event in source.events()],
         "failing": [_failing(symbol) for symbol in source.failing()],
         "processes": [_process(beat) for beat in beats],
+        "candles": _candles(now),
         "feed": _feed(now),
         "cache": _cache(health),
         "storage": _storage(health, facts),
@@ -319,6 +321,21 @@ def _cache(health: Health) -> list[dict[str, Any]]:
         {"name": name, "hits": hits, "misses": misses, "hitPercent": round(hits / (hits + misses) * 100, 1)}
         for name, (hits, misses) in found.items()
     ]
+
+
+def _candles(now: datetime) -> dict[str, Any]:
+    found = overall(now)
+    return {
+        "series": found.series,
+        "realtime": found.realtime,
+        "failing": found.failing,
+        "done": found.done,
+        "total": found.total,
+        "candles": found.candles,
+        "lackedMinutes": found.lacked_minutes,
+        "oldest": _ms(found.first),
+        "newest": _ms(found.last),
+    }
 
 
 def past_state(row: PastLoad | None) -> dict[str, Any] | None:

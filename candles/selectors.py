@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import F, Sum
 from msgspec.structs import replace
 from psycopg import sql
 
@@ -135,6 +136,22 @@ class Progress:
 
 
 SOURCES = (("candles_1d", 1440), ("candles_1h", 60), ("candles_15m", 15))  # each with its minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """All series together: `done` of `total` minutes that their exchanges have within the wanted time; `lacked_minutes`
+    are those that the exchanges do not have."""
+
+    series: int
+    realtime: int
+    failing: int
+    done: int
+    total: int
+    candles: int
+    lacked_minutes: int
+    first: datetime | None
+    last: datetime | None
 
 
 def _bin(timeframe: Timeframe, time: str) -> sql.Composable:
@@ -332,6 +349,24 @@ def progress(row: SeriesState, now: datetime) -> Progress:
         done = max(0, (min(row.covered_until, until) - max(row.covered_from, start)) // MINUTE)
     seen = (row.first_open, row.last_open, row.is_realtime, row.last_error)
     return Progress(row.key, done, total, row.count, *seen)
+
+
+def overall(now: datetime) -> Overall:
+    """How far all series are collected, together. Two queries."""
+    rows = states()
+    parts = [progress(row, now) for row in rows]
+    lengths = Hole.objects.aggregate(total=Sum(F("end") - F("start")))["total"] or timedelta()
+    return Overall(
+        series=len(rows),
+        realtime=sum(row.is_realtime for row in rows),
+        failing=sum(bool(row.last_error) for row in rows),
+        done=sum(part.done for part in parts),
+        total=sum(part.total for part in parts),
+        candles=sum(row.count for row in rows),
+        lacked_minutes=lengths // MINUTE,
+        first=min((row.first_open for row in rows if row.first_open), default=None),
+        last=max((row.last_open for row in rows if row.last_open), default=None),
+    )
 
 
 def gaps(key: SeriesKey, start: datetime, end: datetime) -> list[Gap]:

@@ -62,9 +62,9 @@ def begin(keys: Sequence[SeriesKey], wanted_from: datetime) -> list[SeriesState]
     if new:
         SeriesState.objects.bulk_create(new, ignore_conflicts=True)
         known = {row.key: row for row in SeriesState.objects.all()}
-    further = [key for key in keys if (known[key].wanted_from or wanted_from) > wanted_from]
-    for key in further:
-        row = known[key]
+    for row in map(known.__getitem__, keys):
+        if row.wanted_from is not None and row.wanted_from <= wanted_from:
+            continue
         row.wanted_from, row.available_from = wanted_from, None
         row.save(update_fields=["wanted_from", "available_from"])
     return [known[key] for key in keys]

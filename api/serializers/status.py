@@ -190,6 +190,18 @@ class CachePart(serializers.Serializer):
     hitPercent = serializers.FloatField()
 
 
+class CandlesPart(serializers.Serializer):
+    series = serializers.IntegerField()
+    realtime = serializers.IntegerField(help_text="Series whose newest minute comes each minute.")
+    failing = serializers.IntegerField(help_text="Series whose last request failed.")
+    done = serializers.IntegerField(help_text="Minutes of history that are fetched, of all series.")
+    total = serializers.IntegerField(help_text="Minutes of history that there are, as far as it is known.")
+    candles = serializers.IntegerField(help_text="Stored minutes.")
+    lackedMinutes = serializers.IntegerField(help_text="Minutes that the exchange itself does not have.")
+    oldest = serializers.IntegerField(allow_null=True)
+    newest = serializers.IntegerField(allow_null=True)
+
+
 class StatusAnswer(Answer):
     timestamp = serializers.IntegerField()
     status = serializers.ChoiceField(("healthy", "degraded", "unhealthy"))
@@ -202,6 +214,7 @@ class StatusAnswer(Answer):
     events = EventPart(many=True, help_text="Newest first.")
     failing = FailingSymbol(many=True)
     processes = ProcessPart(many=True)
+    candles = CandlesPart()
     feed = FeedProcessPart(many=True, help_text="Processes that keep live books.")
     cache = CachePart(many=True, help_text="What Redis answered, by what was asked.")
     storage = StoragePart()

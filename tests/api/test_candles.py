@@ -223,6 +223,18 @@ def test_without_redis_everything_comes_from_the_database(client, stored, monkey
     assert MinuteCandle.objects.filter(market_type="FUTURES").count() == 2
 
 
+def test_status_tells_how_far_history_is(client, stored):
+    services.begin([BTC], stored - timedelta(hours=6))
+    services.note_available(BTC, stored - timedelta(hours=6), milliseconds_of(stored - timedelta(hours=6)))
+    end = stored - timedelta(hours=1)
+    services.store_answers([services.KlineAnswer(BTC, end - 60 * MINUTE, end, klines(end - 60 * MINUTE, 50))])
+    told = client.get("/api/v1/status").json()["candles"]
+    assert (told["series"], told["realtime"], told["done"], told["candles"]) == (1, 0, 60, 180)
+    assert told["total"] in {360, 361}
+    assert told["lackedMinutes"] == 10
+    assert (told["oldest"], told["newest"]) == tuple(map(milliseconds_of, (stored - 180 * MINUTE, stored - MINUTE)))
+
+
 # --- files -------------------------------------------------------------------------------------------------------
 
 HEAD = (

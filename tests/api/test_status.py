@@ -129,5 +129,5 @@ def test_redis_away_is_red_and_the_rest_is_told(client, minutes, servers):
 def test_the_number_of_queries_does_not_grow(minutes, empty_redis, now, more, django_assert_max_num_queries):
     record([Event(Type.ERROR, f"event {n}", time=now) for n in range(more)])
     Symbol.objects.update(failures=1)
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(28):
         page.platform(now)

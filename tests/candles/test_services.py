@@ -20,7 +20,7 @@ from candles.candle import Kline, SeriesKey, aggregate, candle_of, milliseconds_
 from candles.holes import missing, replaced
 from candles.models import MinuteCandle, SeriesState
 from candles.selectors import candles, gaps
-from candles.services import KlineAnswer, live_candles, roll_up, store_answers, store_klines
+from candles.services import KlineAnswer, begin, live_candles, note_available, roll_up, store_answers, store_klines
 from candles.timeframes import TIMEFRAMES
 from tests.candles.factories import BTC, ETH, MINUTE, figures, kline, klines, noon
 
@@ -98,6 +98,18 @@ def test_a_stream_widens_what_is_known_only_without_a_gap(db, empty_redis):
     row = SeriesState.objects.get()
     assert (row.covered_until, row.last_open) == (minute + 11 * MINUTE, minute + 13 * MINUTE)
     assert (row.count, row.first_open) == (12, minute)
+
+
+def test_a_series_that_a_stream_began_gets_its_history_too(db, empty_redis):
+    minute = noon()
+    store_klines([(BTC, klines(minute, 3))])
+    (row,) = begin([BTC], minute - timedelta(days=1))
+    assert row.wanted_from == minute - timedelta(days=1)
+    note_available(BTC, minute - timedelta(days=1), milliseconds_of(minute - timedelta(hours=2)))
+    (row,) = begin([BTC], minute - timedelta(hours=12))  # nearer: what was wanted stays
+    assert (row.wanted_from, row.available_from) == (minute - timedelta(days=1), minute - timedelta(hours=2))
+    (row,) = begin([BTC], minute - timedelta(days=9))
+    assert (row.wanted_from, row.available_from) == (minute - timedelta(days=9), None)
 
 
 def test_listeners_hear_of_closed_open_and_changed_candles(db, listener):

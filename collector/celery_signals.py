@@ -35,7 +35,7 @@ def on_worker_ready(**_: Any) -> None:
 @worker_process_init.connect
 def on_worker_process_init(**_: Any) -> None:
     """A worker's child must not outlive it: its tasks are given to the next worker."""
-    # The same call as tradingplatform.launch has, which starts without the project's packages and stands above this one.
+    # tradingplatform.launch makes the same call; it runs without the project's packages, and stands above this one.
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:

@@ -1,6 +1,5 @@
 """The web server with real sockets: slow readers, readers that leave, answers that break off."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -9,12 +8,7 @@ import pytest
 import requests
 
 from tests.tradingplatform.streaming_app import PART
-
-
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+from tests.web_process import free_port
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ PAGES = (
     Page("overview", "Overview", "/", market=True),
     Page("depth", "Depth", "/charts/", market=True),
     Page("alerts", "Alerts", "/alerts/"),
+    Page("dex", "DEX", "/dex/"),
     Page("status", "Status", "/status/"),
     Page("api", "API", "/api/v1/docs"),
     Page("admin", "Admin", "/admin/", staff=True),

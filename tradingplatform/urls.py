@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from tradingplatform import dex_page
 from tradingplatform.status_page import status
 
 urlpatterns = [
@@ -16,6 +17,9 @@ urlpatterns = [
     path("status", RedirectView.as_view(pattern_name="status", query_string=True)),
     path("alerts", RedirectView.as_view(pattern_name="alerts:alerts", query_string=True)),
     path("", include("alerts.views")),
+    path("dex/", dex_page.page, name="dex"),
+    path("dex/data", dex_page.data, name="dex-data"),
+    path("dex", RedirectView.as_view(pattern_name="dex", query_string=True)),
     path("", include("depth.urls")),
 ]
 

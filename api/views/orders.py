@@ -1,6 +1,7 @@
 """GET orders, users/{address}/orders and statistics: the DEX's orders."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -41,7 +42,7 @@ class OrdersView(ApiView):
 
     @operation("Orders of one status", OrdersAnswer, errors=[400], query=OrdersQuery)
     def get(self, request: Request) -> Response:
-        return _page(OrdersQuery.read(request), self.status, None)
+        return Response({"success": True, **listed_orders(OrdersQuery.read(request), self.status, None)})
 
 
 class UserOrdersView(ApiView):
@@ -53,7 +54,7 @@ class UserOrdersView(ApiView):
             raise ApiError(400, "invalid_parameter", f"address: {error}", "address") from error
         asked = UserOrdersQuery.read(request)
         status = Status(asked["status"].upper()) if "status" in asked else None
-        return _page(asked, status, user)
+        return Response({"success": True, **listed_orders(asked, status, user)})
 
 
 class OrderView(ApiView):
@@ -81,39 +82,34 @@ class OrderEventsView(ApiView):
 class StatisticsView(ApiView):
     @operation("Counts and volumes of all orders", StatisticsAnswer)
     def get(self, request: Request) -> Response:
-        found = statistics()
-        return Response(
-            {
-                "success": True,
-                "total": sum(found.by_status.values()),
-                **{str(status).lower(): found.by_status[status] for status in Status},
-                "users": found.users,
-                "volumes": [_volume(volume, found.tokens) for volume in found.volumes],
-                "refused_events": found.refused,
-                "reorgs": found.state.reorgs if found.state else 0,
-                "chain_id": found.state.chain_id if found.state else None,
-                "contract": found.state.contract if found.state else None,
-                "block": found.state.last_processed_block if found.state else None,
-                "timestamp": epoch_ms(timezone.now()),
-            }
-        )
+        return Response({"success": True, **told_statistics(timezone.now())})
 
 
-def _page(asked: Mapping[str, Any], status: Status | None, user: str | None) -> Response:
+def told_statistics(now: datetime) -> dict[str, Any]:
+    """Counts and volumes as StatisticsAnswer describes them."""
+    found = statistics()
+    return {
+        "total": sum(found.by_status.values()),
+        **{str(status).lower(): found.by_status[status] for status in Status},
+        "users": found.users,
+        "volumes": [_volume(volume, found.tokens) for volume in found.volumes],
+        "refused_events": found.refused,
+        "reorgs": found.state.reorgs if found.state else 0,
+        "chain_id": found.state.chain_id if found.state else None,
+        "contract": found.state.contract if found.state else None,
+        "block": found.state.last_processed_block if found.state else None,
+        "timestamp": epoch_ms(now),
+    }
+
+
+def listed_orders(asked: Mapping[str, Any], status: Status | None, user: str | None) -> dict[str, Any]:
+    """A list as OrdersAnswer describes it, from the validated parameters of OrdersQuery."""
     names = ("token", "token_in", "token_out", "pair")
     wanted = Filter(
         status, user, start=asked.get("from"), end=asked.get("to"), **{name: asked.get(name) for name in names}
     )
     page = orders(wanted, asked["limit"], asked["offset"])
-    return Response(
-        {
-            "success": True,
-            "orders": _bodies(page),
-            "total": page.total,
-            "limit": asked["limit"],
-            "offset": asked["offset"],
-        }
-    )
+    return {"orders": _bodies(page), "total": page.total, "limit": asked["limit"], "offset": asked["offset"]}
 
 
 def _bodies(page: Page) -> Sequence[dict[str, Any]]:

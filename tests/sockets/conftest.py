@@ -59,20 +59,25 @@ class Site:
         return self.address.replace("ws://", "http://")
 
 
-@pytest.fixture(scope="package")
-def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
+@contextmanager
+def filled(folder: Path, most_clients: int = MOST_CLIENTS) -> Iterator[dict[str, str]]:
     """The environment of web processes that share one filled database."""
-    folder = tmp_path_factory.mktemp("sockets")
     with new_database(f"sockets_{os.getpid()}") as database:
         made = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
             "DATABASE_URL": database,
             "DATA_DIR": str(folder),
             "API_RATE_LIMIT": "0",
-            "WEBSOCKET_MAX_CONNECTIONS": str(MOST_CLIENTS),
+            "WEBSOCKET_MAX_CONNECTIONS": str(most_clients),
         }
         run_python(made, "manage.py", "migrate", "--noinput", "-v0")
         run_python(made, "-m", "tests.sockets.fill")
+        yield made
+
+
+@pytest.fixture(scope="package")
+def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
+    with filled(tmp_path_factory.mktemp("sockets")) as made:
         yield made
 
 

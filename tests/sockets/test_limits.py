@@ -66,6 +66,14 @@ class RawClient:
             size = int.from_bytes(self._take(8), "big")
         return first & 15, self._take(size)
 
+    def update(self):
+        """The number of the next state."""
+        while True:
+            opcode, payload = self.frame()
+            message = json.loads(payload) if opcode == 1 else {}
+            if message.get("type") == "update":
+                return message["seq"]
+
 
 @pytest.mark.parametrize(
     ("origin", "allowed"),
@@ -127,15 +135,16 @@ def test_a_message_that_is_too_large_is_closed(site, feed):
 def test_a_slow_reader_skips_and_harms_nobody_and_is_closed_at_last(site, feed):
     """A stalled client's states are replaced by newer ones; whoever reads beside it gets every one."""
     feed.publish(SYMBOL)
-    before = figures(site)
     slow = RawClient(site, PATH)
+    before = figures(site)
     with opened(site, PATH) as client:
         told_by(client)
         count = 0
         while figures(site)["frames_skipped"] - before["frames_skipped"] < 50 and count < 1000:
             for _ in range(20):
                 feed.publish(SYMBOL)
-                assert told_by(client)["seq"] == len(feed.published["SPOT", SYMBOL])
+                message = until(client, lambda message: message["type"] == "update")
+                assert message["seq"] == len(feed.published["SPOT", SYMBOL])
             count += 20
         assert count < 1000
         wait_for(lambda: figures(site)["closed_slow"] > before["closed_slow"], 20)
@@ -157,22 +166,19 @@ def test_a_slow_reader_skips_and_harms_nobody_and_is_closed_at_last(site, feed):
 
 def test_a_slow_reader_that_catches_up_goes_on_with_the_latest(site, feed):
     feed.publish(SYMBOL)
-    before = figures(site)["frames_skipped"]
     slow = RawClient(site, PATH)
+    before = figures(site)["frames_skipped"]
     while figures(site)["frames_skipped"] - before < 50:
         for _ in range(20):
             feed.publish(SYMBOL)
     newest = len(feed.published["SPOT", SYMBOL])
-    seen = []
-    while not seen or seen[-1] < newest:
-        opcode, payload = slow.frame()
-        message = json.loads(payload) if opcode == 1 else {}
-        if message.get("type") == "update":
-            seen.append(message["seq"])
+    seen = [slow.update()]
+    while seen[-1] < newest:
+        seen.append(slow.update())
     assert seen == sorted(set(seen))
     assert len(seen) < newest - 50
     feed.publish(SYMBOL)
-    assert json.loads(slow.frame()[1])["seq"] == newest + 1
+    assert slow.update() == newest + 1
     slow.socket.close()
 
 

@@ -59,7 +59,6 @@ def live(simulator, settings, forgetful, empty_redis, transactional_db):
     socket = simulator.url.replace("http", "ws")
     settings.VENUE_URLS = {"binance": {market: {"rest": simulator.url, "ws": socket} for market in MARKETS}}
     settings.SYMBOLS, settings.LIVE_SYMBOLS = ",".join(LIVE_NAMES), ",".join(LIVE_NAMES)
-    settings.STREAM_KINDS = {market: frozenset({"depth"}) for market in MARKETS}
     settings.STREAM_KINDS = {market: {"depth"} for market in MARKETS}
     sync_registry()
     yield simulator

@@ -19,6 +19,7 @@ from depth.models import DepthSnapshot, SeriesVersion, Snapshot
 from depth.services import SnapshotRow, store_books, store_rows
 from depth.volumes import BandVolumes
 from markets.connections import cache_redis
+from tests.api.conftest import add_symbol
 from tests.depth.factories import collected
 
 MINUTE = timedelta(minutes=1)
@@ -219,6 +220,20 @@ def test_every_key_has_a_lifetime(this):
     cache.tell_counts()
     assert all(cache_redis().ttl(key) > 0 for key in cache_redis().scan_iter())
     assert len(list(cache_redis().scan_iter("query:*"))) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_open_chart_page_is_answered_from_redis(this, client):
+    """A page that asks twelve times a minute, and a book each minute."""
+    add_symbol("BTCUSDT", "SPOT")
+    for minute in range(4):
+        store_books([collected(this - (4 - minute) * MINUTE)])
+        for _ in range(12):
+            after = int((this - (5 - minute) * MINUTE).timestamp())
+            state = client.get(f"/charts/data?symbol=BTCUSDT&market=SPOT&depth=1&after={after}").json()
+        assert state["series"]["time"][-1] == (this - (4 - minute) * MINUTE).timestamp()
+    hits, misses = (sum(column) for column in zip(*cache.counts().values(), strict=True))
+    assert hits / (hits + misses) > 0.9
 
 
 @pytest.mark.django_db(transaction=True)

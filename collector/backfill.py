@@ -16,6 +16,7 @@ from candles.models import Hole, RangeRequest, SeriesState
 from candles.selectors import gaps, incomplete_days, progress, states
 from candles.timeframes import DAY, MINUTE
 from collector import refusals
+from collector.asking import budget_of
 from collector.candle_fetch import REFUSED, CandleRun, Outcome
 from collector.candle_windows import Known, ListSource, SeriesSource, Window, cut, history_window, newest_window
 from collector.exchanges import EXCHANGES
@@ -28,6 +29,15 @@ logger = logging.getLogger(__name__)
 SETTLED_AFTER = 5 * MINUTE  # younger minutes are not looked for yet when gaps are
 MOST_CHECKS = 6  # how often the exchange is asked for what it did not have: after 10 minutes, 1 h, 6 h, 36 h, 9 days
 Report = Callable[[Outcome], None]
+
+
+def books_are_planned() -> bool:
+    """Whether the budget knows what the minute's order books need: before, history could take it away from them."""
+    return all(
+        budget_of(venue(exchange), market).is_announced()
+        for exchange in EXCHANGES
+        for market in settings.CANDLE_MARKETS
+    )
 
 
 def wanted_series(markets: Sequence[str] | None = None) -> list[SeriesKey]:

@@ -33,7 +33,7 @@ def repair() -> None:
 def _run(name: str, *works: Callable[[], Outcome]) -> None:
     try:
         with _alone(LOCKS[name]) as alone:
-            if alone and run_state().running:
+            if alone and run_state().running and (name == "newest" or backfill.books_are_planned()):
                 for work in works:
                     _log(name, work())
     except DATABASE_AWAY as error:

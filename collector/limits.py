@@ -165,6 +165,16 @@ class WeightBudget:
             except RedisError as error:
                 self._lost(error)
 
+    def is_announced(self) -> bool:
+        """Whether it is known what order books are planned to use; not known when Redis is away."""
+        if self._away():
+            return False
+        try:
+            return broker_redis().exists(f"{self._prefix}:planned") == 1
+        except RedisError as error:
+            self._lost(error)
+            return False
+
     def _turn(self, window: int) -> None:
         if window != self._window:
             self._window, self._seen, self._unseen = window, 0, 0

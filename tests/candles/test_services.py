@@ -155,8 +155,8 @@ def test_a_recorded_month_goes_through_and_adds_up(nothing_stored):
             msgspec.convert([int(r[0]), *r[1:6], int(r[6]), r[7], int(r[8]), *r[9:11]], Kline)
             for r in list(csv.reader(lines))[1:]
         ]
-    for begin in range(0, len(rows), 10_000):
-        part = rows[begin : begin + 10_000]
+    for first in range(0, len(rows), 10_000):
+        part = rows[first : first + 10_000]
         low, high = moment_of(part[0].open_time), moment_of(part[-1].open_time) + MINUTE
         stored = store_answers([KlineAnswer(LINK, low, high, part)])
         assert (stored.added, stored.refused) == (len(part), 0)

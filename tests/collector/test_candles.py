@@ -316,6 +316,9 @@ def test_nothing_is_fetched_while_collection_is_off(history, get):
     start("a test")
     candle_tasks.collect_newest()
     assert get.asked("/klines") == 2
+    candle_tasks.collect_history()  # what the books need is not known yet
+    assert get.asked("/klines") == 2
+    budget("binance", "SPOT", 6000).announce(1000)
     candle_tasks.collect_history()
     assert SeriesState.objects.filter(available_from__isnull=False).count() == 2
 

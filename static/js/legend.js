@@ -71,6 +71,7 @@ function diffOf(point, kind) {
 }
 
 function missing(point, market, { state, liquidity, other, freshness }) {
+  if (point.live) return part("open minute", "name");
   const { first } = market === state.market ? liquidity : other;
   if (first !== null && point.time < first) return part("nothing kept yet at this time", "careful");
   const cause = freshness.causeAt(point.time, market);

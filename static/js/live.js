@@ -136,8 +136,16 @@ export function withLivePoint(points, state, unit) {
   if (time < last || time - last > 600) return points;
   const { bid, ask, diff } = found[unit];
   const { bidComplete, askComplete, quality } = found;
+  const kept = points.findLast((point) => point.bid !== undefined);
+  if (kept && (knowsLess(bid, bidComplete, kept.bid, kept.bidComplete) || knowsLess(ask, askComplete, kept.ask, kept.askComplete))) return points;
   const before = time === last ? points.slice(0, -1) : [...points];
   for (let missing = last + 60; missing < time; missing += 60) before.push({ time: missing });
   const other = time === last && points.at(-1)?.other;
   return [...before, { time, bid, ask, diff, bidComplete, askComplete, quality, minutes: 1, live: true, ...(other && { other }) }];
+}
+
+/** Whether a live sum is only the beginning of what was read a minute ago: its book has just begun to be followed, and
+ * is not as deep yet. Drawn, it would look like a fall. */
+function knowsLess(live, complete, kept, keptComplete) {
+  return !complete && (keptComplete || live < kept / 2);
 }

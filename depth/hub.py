@@ -70,11 +70,10 @@ class BookTopic(Topic):
     async def load(self, client: redis.asyncio.Redis) -> None:
         state = cast("bytes | None", await client.get(state_key(self.market, self.symbol)))
         self._cut = False
-        if state is None:
-            return
-        head = msgspec.json.decode(state, type=Head)
-        if self.state is None or head.publishedAt > self.head.publishedAt:
+        head = Head() if state is None else msgspec.json.decode(state, type=Head)
+        if state is not None and (head.publishedAt, head.seq) > (self.head.publishedAt, self.head.seq):
             self._take(state, head, monotonic() - max(0.0, time() - head.publishedAt / 1000))
+        self._tell_status(monotonic())
 
     def heard(self, data: bytes, now: float) -> None:
         self._cut = False

@@ -82,7 +82,8 @@ class Wire(Pace):
                 return
             wire = wire[sent:]
         transport.write(wire)
-        self.full = transport.producerPaused = True  # as if its buffer were full: we hear when all of it has left
+        if self._plain is not None:  # as if its buffer were full: we hear when all of it has left
+            self.full = transport.producerPaused = True
 
     def close(self) -> None:
         self.drained = lambda: None

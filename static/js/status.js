@@ -7,7 +7,7 @@ import { getJson, Poller } from "./poll.js";
 
 const LEVELS = { healthy: "green", degraded: "amber", unhealthy: "red" };
 const PILLS = { healthy: "live", degraded: "stale", unhealthy: "down" };
-const TITLES = { database: "Database", redis: "Redis", collector: "Collector", worker: "Worker", beat: "Schedule", web: "Web", spool: "Spool" };
+const TITLES = { database: "Database", redis: "Redis", collector: "Collector", worker: "Worker", beat: "Schedule", web: "Web", feed: "Live feed", spool: "Spool" };
 const STATES = { whole: "whole", partial: "partial", missing: "missing", stopped: "switched off", idle: "nothing to collect", before: "not begun" };
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -140,11 +140,27 @@ function fill(id, rows, nothing) {
   body.replaceChildren(...made);
 }
 
+const CONDITIONS = { connected: "", connecting: "amber", stale: "amber", disconnected: "red", off: "amber" };
+
+/** Connections to the exchange and live books, of every feed. */
+function drawFeed(chart) {
+  const feeds = state.feed ?? [];
+  const books = feeds.flatMap((one) => one.books);
+  const right = books.filter((book) => book.status === "connected").length;
+  const rate = feeds.reduce((sum, one) => sum + one.messagesPerSecond, 0);
+  document.getElementById("feed-sum").textContent = feeds.length ? `${fixed(rate, 0)} messages/s` : "";
+  document.getElementById("live-sum").textContent = books.length ? `${right} of ${books.length} synced` : "";
+  fill("connections", feeds.flatMap((one) => one.connections).map((one) => [[one.id], [one.state, { "data-level": CONDITIONS[one.state], "data-tip": `Since ${exact(one.since)}` }], [fixed(one.streams, 0)], [fixed(one.silent, 0), { "data-level": one.silent ? "amber" : "" }], [fixed(one.messagesPerSecond, 0)], [`${fixed(one.uptimePercent, 2)}%`, { "data-level": one.uptimePercent < 99 ? "amber" : "" }], [fixed(one.reconnects, 0)]]), "No feed is running.");
+  const reach = (value, levels) => [levels ? (value === null ? "whole" : `${fixed(value, 2)}%`) : "–", { "data-tip": `${fixed(levels, 0)} levels` }];
+  fill("live-books", books.map((one) => [[`${one.symbol} ${one.market}`, {}, chart(one)], [one.status, { "data-level": CONDITIONS[one.status], "data-tip": one.since ? `Since ${exact(one.since)}` : "" }], [one.ageMs === null ? "–" : age(one.ageMs)], reach(one.bidPercent, one.bidLevels), reach(one.askPercent, one.askLevels), [fixed(one.resyncs, 0)]]), "No order book is live.");
+}
+
 function drawTables() {
   const minutes = (gap) => fixed(Math.round((gap.to - gap.from) / 60000), 0);
   fill("gaps", state.gaps.map((gap) => [[clock(gap.from, "moment"), { "data-tip": `${exact(gap.from)} to ${exact(gap.to)}` }], [minutes(gap)], [gap.books === null ? "all" : fixed(gap.books, 0)], [`${STATES[gap.state]}${gap.cause === gap.state || gap.state === "stopped" ? "" : `: ${gap.cause}`}`, { "data-level": gap.state === "missing" ? "red" : "amber" }]]), "No minute is missing or partial.");
   const chart = (one) => `${report.dataset.chartsUrl}?${new URLSearchParams({ symbol: one.symbol, market: one.market })}`;
   fill("failing", state.failing.map((one) => [[`${one.symbol} ${one.market}`, {}, chart(one)], [fixed(one.minutes, 0)], [one.lastMinute === null ? "never" : ago(one.lastMinute), { "data-tip": exact(one.lastMinute) }], [one.error, { title: one.error }]]), "Every collected symbol is read.");
+  drawFeed(chart);
   fill("processes", state.processes.map((one) => [[one.name], [one.host], [String(one.pid)], [one.cpuPercent.toFixed(1)], [megabytes(one.memoryBytes)], [age(now() - one.startedAt), { "data-tip": `Began ${exact(one.startedAt)}` }], [ago(one.lastTask), { "data-tip": exact(one.lastTask) }]]), "No sign of life can be read.");
   fill("events", state.events.map((one) => [[clock(one.time, "moment"), { "data-tip": exact(one.time) }], [one.type, { "data-level": /ERROR|FAILED|BANNED|REJECTED/.test(one.type) ? "red" : /PARTIAL|GAP|LIMITED|REFUSED|SKEW|DISCONNECTED/.test(one.type) ? "amber" : "" }], [[one.symbol, one.market].filter(Boolean).join(" ") || "–"], [one.message, { title: one.message }]]), "Nothing has happened that is worth a line.");
 }
@@ -160,6 +176,7 @@ function draw() {
   drawBudget();
   drawStorage();
   drawCoverage();
+  for (const zone of document.querySelectorAll(".zone")) zone.textContent = zoneName();
   drawTables();
   showPast(state.past);
   tick();

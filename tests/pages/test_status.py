@@ -42,6 +42,17 @@ def test_the_first_answer_holds_every_part(status):
     assert page.locator("nav.pages [aria-current]").inner_text() == "Status"
 
 
+def live_feed(now):
+    """What one feed with a connection and two books tells."""
+    figures = dict.fromkeys(("messages", "waiting", "dropped", "published", "slowestMs", "snapshots"), 0)
+    connection = {"id": "spot-1", "market": "SPOT", "state": "connected", "since": now - 60_000, "streams": 2}
+    connection |= {"silent": 0, "messagesPerSecond": 20.6, "reconnects": 3, "uptimePercent": 99.5}
+    reach = {"bidLevels": 900, "askLevels": 950, "bidPercent": 0.852, "askPercent": None, "resyncs": 1}
+    book = {"symbol": "BTCUSDT", "market": "SPOT", "status": "connected", "since": now - 50_000, "ageMs": 120} | reach
+    books = [book, book | {"symbol": "ETHUSDT", "status": "stale", "ageMs": 30_000}]
+    return figures | {"pid": 7, "messagesPerSecond": 20.6, "connections": [connection], "books": books}
+
+
 def test_tables_of_an_answer_are_shown(status):
     page, _ = status(clock=True)
     state = json.loads(page.locator("#state").text_content())
@@ -51,9 +62,16 @@ def test_tables_of_an_answer_are_shown(status):
     state["failing"] = [{"symbol": "ETHUSDT", "market": "SPOT", "minutes": 4, "lastMinute": now - 240_000, **error}]
     state["events"] = [{"time": now, "type": "BANNED", "symbol": "", "market": "SPOT", "message": "told to wait"}]
     state["weight"]["spot"] = {"used": 6000, "limit": 6000, "blockedUntil": now + 60_000}
+    state["feed"] = [live_feed(now)]
     page.route("**/api/v1/status", lambda route: route.fulfill(json=state))
     next_poll(page)
     page.wait_for_function("() => document.querySelector('#gaps').innerText.includes('outage')")
+    assert page.locator("#connections td").all_inner_texts() == ["spot-1", "connected", "2", "0", "21", "99.50%", "3"]
+    told = page.locator("#live-books td").all_inner_texts()
+    assert told[:6] == ["BTCUSDT SPOT", "connected", "0 s", "0.85%", "whole", "1"]
+    assert told[6:8] == ["ETHUSDT SPOT", "stale"]
+    assert page.locator("#live-sum").inner_text() == "1 of 2 synced"
+    assert page.locator("#live-books td[data-level=amber]").inner_text() == "stale"
     assert page.locator("#gaps tr td").all_inner_texts()[1:] == ["5", "all", "missing: outage"]
     assert page.locator("#failing a").get_attribute("href") == "/charts/?symbol=ETHUSDT&market=SPOT"
     assert "timed out" in page.locator("#failing").inner_text()

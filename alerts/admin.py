@@ -67,7 +67,7 @@ class RuleAdmin(admin.ModelAdmin):
     def where(self, row: Rule) -> str:
         if not MEANINGS[Kind(row.kind)].symbols:
             return "the system"
-        parts = [row.symbol or "every collected symbol", row.market, f"{row.band:g} %" if row.band else ""]
+        parts = [row.symbol or "every collected symbol", row.market, f"{row.band.normalize():f} %" if row.band else ""]
         parts += [f"over {row.window_minutes} min" if row.window_minutes else "", row.side]
         return " ".join(filter(None, parts))
 

@@ -34,7 +34,7 @@ def firings(
 
 def rules() -> Sequence[Rule]:
     """Every rule by name; `last_fired` is when it last did, None if never."""
-    return list(Rule.objects.annotate(last_fired=Max("firings__fired_at")))
+    return list(Rule.objects.annotate(last_fired=Max("firings__fired_at")).order_by("name"))
 
 
 def undelivered() -> int:

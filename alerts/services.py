@@ -144,7 +144,7 @@ USUAL: tuple[tuple[str, Kind, dict[str, Any]], ...] = (
     ("Exchange refuses us", Kind.EXCHANGE_BAN, {}),
     ("Minutes missed", Kind.MINUTE_MISSED, {}),
     ("Spool filling", Kind.SPOOL_FILLING, {}),
-    ("Price moved 5 % in an hour", Kind.PRICE_MOVE, {"window_minutes": 60, "cooldown_minutes": 60}),
+    ("Price moved 2 % in an hour", Kind.PRICE_MOVE, {"window_minutes": 60, "threshold": 2.0, "cooldown_minutes": 60}),
     ("Spread above 0.5 %", Kind.SPREAD, {"cooldown_minutes": 60}),
     ("DIFF at 1 % unlike its day", Kind.DEPTH_DIFF_ZSCORE,
      {"band": 1, "window_minutes": 1440, "threshold": 5.0, "cooldown_minutes": 60}),

@@ -40,7 +40,10 @@ def alerts(request: HttpRequest) -> HttpResponse:
 def _watched(rule: Rule) -> dict[str, Any]:
     meaning = MEANINGS[Kind(rule.kind)]
     of = " ".join(filter(None, [rule.symbol or "every collected symbol", rule.market])) if meaning.symbols else "system"
-    extra = [f"{rule.band:g} %" if rule.band else "", f"{rule.window_minutes} min" if rule.window_minutes else ""]
+    extra = [
+        f"{rule.band.normalize():f} %" if rule.band else "",
+        f"{rule.window_minutes} min" if rule.window_minutes else "",
+    ]
     return {
         "name": rule.name,
         "enabled": rule.enabled,

@@ -188,13 +188,17 @@ def _checked(key: SeriesKey, klines: Sequence[Kline]) -> list[Kline]:
 
 def _locked(keys: Sequence[SeriesKey]) -> dict[SeriesKey, SeriesState]:
     """The states of these series, held until the transaction ends; always in the same order, against deadlocks."""
-    wanted = sorted(set(keys))
+    wanted = set(keys)
+    rows = SeriesState.objects.filter(symbol__in={key.symbol for key in wanted}).order_by("id").select_for_update()
+    found = {row.key: row for row in rows if row.key in wanted}
+    new = sorted(wanted - found.keys())
+    if not new:
+        return found
     SeriesState.objects.bulk_create(
-        [SeriesState(exchange=key.exchange, market_type=key.market, symbol=key.symbol) for key in wanted],
+        [SeriesState(exchange=key.exchange, market_type=key.market, symbol=key.symbol) for key in new],
         ignore_conflicts=True,
     )
-    rows = SeriesState.objects.filter(symbol__in={key.symbol for key in wanted}).order_by("id").select_for_update()
-    return {row.key: row for row in rows if row.key in set(wanted)}
+    return {row.key: row for row in rows.all() if row.key in wanted}
 
 
 def _cover(state: SeriesState, start: datetime, end: datetime) -> None:

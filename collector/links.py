@@ -67,11 +67,12 @@ class _Channel:
             self.asked.pop(name, None)
             self.line.heard.pop(name, None)
 
-    def again(self, name: str) -> None:
-        """Leaves and asks for one stream."""
-        self.outgoing.append((False, (name,)))
-        self.outgoing.append((True, (name,)))
-        self.asked[name].at = None
+    def again(self, names: Collection[str]) -> None:
+        """Leaves and asks for streams."""
+        self._queue(False, names)
+        self._queue(True, names)
+        for name in names:
+            self.asked[name].at = None
 
     def _queue(self, subscribe: bool, names: Collection[str]) -> None:
         ordered, most = sorted(names), self.line.speech.most_names
@@ -288,7 +289,7 @@ class Link:
         renew = any(channel.asked[name].tries + 1 == RENEW_AT_TRY for name in silent)
         for name in silent:
             channel.asked[name].tries += 1
-            channel.again(name)
+        channel.again(silent)
         if renew and now >= self._renew_after:
             self._renew_at = now
 

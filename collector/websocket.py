@@ -13,7 +13,7 @@ import websocket
 
 CONNECT_TIMEOUT = 10.0
 TICK = 1.0  # seconds after which a reader that hears nothing looks at the clock
-READ_AHEAD = 256 * 1024
+READ_AHEAD = 64 * 1024
 LARGEST_REASON = 300
 
 

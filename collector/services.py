@@ -12,6 +12,7 @@ from collector.metrics import record_metrics
 from collector.models import RunChange, RunState
 from collector.registry import sync_registry
 from depth.services import retain as retain_depth
+from derivatives.services import retain as retain_events
 from markets.storage import storage_name
 
 __all__ = [
@@ -65,6 +66,8 @@ def _switch(running: bool, by: str) -> None:
 def retain(now: datetime, seconds: float = 20.0) -> int:
     """Deletes what is past its lifetime, of books and of the collector's own records, in batches; gives how many."""
     deleted, until = retain_depth(now, seconds), monotonic() + seconds
+    if storage_name() == "postgresql":  # TimescaleDB drops whole chunks
+        deleted += retain_events(now)
     policies = storage_name() == "timescaledb"
     with connection.cursor() as cursor:
         for table, (column, lifetime, by_policy) in LIFETIMES.items():

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from collector.services import LIFETIMES as COLLECTOR_LIFETIMES
 from depth.models import LIFETIMES as DEPTH_LIFETIMES
+from derivatives.models import LIFETIMES as EVENTS_LIFETIMES
 from markets.storage import storage_name
 
 MINUTE = timedelta(minutes=1)
@@ -20,6 +21,12 @@ TABLES: dict[str, tuple[str, timedelta | None]] = {
     **DEPTH_LIFETIMES,
     "snapshots_agg_1h": ("bucket", None),
     "snapshots_agg_1d": ("bucket", None),
+    "candles": ("open_time", None),
+    "candles_15m": ("bucket", None),
+    "candles_1h": ("bucket", None),
+    "candles_1d": ("bucket", None),
+    **EVENTS_LIFETIMES,
+    "order_events": ("timestamp", None),
     **{name: (column, lifetime) for name, (column, lifetime, _) in COLLECTOR_LIFETIMES.items()},
 }
 MOST_QUERIES = 10

@@ -435,6 +435,21 @@ def test_panels_fold_below_the_chart_on_a_narrow_window(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 1000
 
 
+def test_the_header_fits_whatever_the_width(open_page):
+    page, _ = open_page("/charts/?symbol=BTCUSDT")
+    for width in (1440, 1280, 1120, 1020, 900, 780, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        overlaps = page.evaluate("""() => {
+            const boxes = [...document.querySelectorAll("header.frame > *")]
+                .filter((one) => one.offsetWidth && !one.matches("[popover], .spring"))
+                .map((one) => one.getBoundingClientRect());
+            const clipped = document.querySelector(".switch");
+            const within = boxes.at(-1).right <= innerWidth && clipped.scrollWidth <= clipped.clientWidth;
+            return !within || boxes.some((box, at) => at && box.left < boxes[at - 1].right - 1);
+        }""")
+        assert not overlaps, width
+
+
 def test_a_new_minute_appears_by_itself_and_moves_the_price(open_page, web):
     page, watch = open_page("/charts/?symbol=1000PEPEUSDT&market=FUTURES", clock=True)
     before = page.locator("#mid").text_content()

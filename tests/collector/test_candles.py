@@ -103,6 +103,20 @@ def test_history_is_what_the_exchange_has_row_for_row(history, get, settings):
     assert backfill.collect_history(5).requests == 0
 
 
+def test_futures_are_kept_by_choice_and_apart(history, get, settings):
+    settings.CANDLE_MARKETS = ("SPOT", "FUTURES")
+    free_budget(get)
+    fill()
+    until = datetime.now(UTC).replace(second=0, microsecond=0)
+    assert [key.market for key in backfill.wanted_series()] == ["SPOT", "SPOT", "FUTURES", "FUTURES"]
+    for key in backfill.wanted_series():
+        (state,) = selectors.states([key])
+        assert state.count in {2880, 2881}
+        assert selectors.gaps(key, settings.START_DATE, until) == []
+    prices = [selectors.newest(key, selectors.SPELLINGS["1D"], until).candle.open for key in backfill.wanted_series()]
+    assert len(set(prices)) == 4
+
+
 def test_the_newest_come_first_and_the_open_minute_with_them(history, get):
     free_budget(get)
     backfill.collect_newest()

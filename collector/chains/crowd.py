@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 import requests
+from eth_utils.address import to_checksum_address
 
 from collector.chains import devchain
 from collector.chains.devchain import Contracts, DevChain
@@ -145,7 +146,8 @@ class Crowd:
         found = {}
         for number in range(max(1, count - REMEMBERED + 1), count + 1):
             row: Any = self.chain.call(self.contracts.orders, "orders(uint256)", number, gives=kinds)
-            user, token_in, token_out, amount, target, kind, status = row
+            user, token_in, token_out = (str(to_checksum_address(address)) for address in row[:3])
+            amount, target, kind, status = row[3:]
             if status == PENDING:
                 found[number] = Open(number, user, token_in, token_out, amount, target, kind == 1)
         return found

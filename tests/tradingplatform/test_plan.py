@@ -171,3 +171,42 @@ def test_marked_processes_are_found_and_ended():
     aftermath.end(mark)
     reaper.join()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_the_demo_brings_a_chain_unless_one_is_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor.anvil, "anvil", lambda: tmp_path / "anvil")
+    decided = plan("demo", tmp_path)
+    programs = {program.name: program for program in supervisor.programs(decided)}
+    assert {"chain", "crowd", "scanner"} <= set(programs)
+    assert str(decided.chain_port) in programs["chain"].argv
+    told = env.load({"ENV_FILE": os.devnull, **programs["web"].environ})
+    assert told.web3_providers == (f"http://127.0.0.1:{decided.chain_port}",)
+    assert (told.trading_address, told.confirmations) == (supervisor.anvil.ORDERS, 1)
+    given = {"WEB3_PROVIDERS": "https://node.example", "TRADING_ADDRESS": supervisor.anvil.ORDERS}
+    programs = [program.name for program in supervisor.programs(plan("demo", tmp_path, **given))]
+    assert "scanner" in programs
+    assert not {"chain", "crowd"} & set(programs)
+
+
+def test_a_machine_without_the_chains_program_does_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor.anvil, "anvil", lambda: None)
+    programs = [program.name for program in supervisor.programs(plan("demo", tmp_path))]
+    assert not {"chain", "crowd", "scanner"} & set(programs)
+
+
+def test_a_chain_needs_a_contract(tmp_path):
+    with pytest.raises(env.ConfigurationError, match="TRADING_ADDRESS"):
+        plan("run", tmp_path, WEB3_PROVIDERS="https://node.example")
+    with pytest.raises(env.ConfigurationError, match="WEB3_PROVIDERS"):
+        plan("run", tmp_path, WEB3_PROVIDERS="node.example", TRADING_ADDRESS=supervisor.anvil.ORDERS)
+
+
+def test_a_chains_file_that_was_cut_short_is_put_aside(tmp_path):
+    state = tmp_path / "new" / "chain.json"
+    supervisor.anvil.make_ready(state)
+    state.write_text('{"block": 1}')
+    supervisor.anvil.make_ready(state)
+    assert state.exists()
+    state.write_text('{"block": 1')
+    supervisor.anvil.make_ready(state)
+    assert (state.exists(), state.with_suffix(".broken").exists()) == (False, True)

@@ -1,5 +1,5 @@
 """The long proofs: `python -m tests.soak [seed]`. Twenty random kills of a platform under load, ten minutes of faults
-of the exchange's streams, and a thousand live clients, each with its table."""
+of the exchange's streams, servers that stay away, and a thousand live clients, each with its table."""
 
 import os
 import random
@@ -20,11 +20,13 @@ def main() -> int:
     faults = [sys.executable, "-m", "pytest", "tests/collector/test_feed_faults.py", "-k", "all_faults", "-s"]
     environ = os.environ | {"FEED_FAULT_SECONDS": "600"}
     wrong = subprocess.run([*faults, "--timeout=1500"], env=environ).returncode != 0
+    print("== the database away for two minutes, Redis for one", flush=True)
+    lost = subprocess.run([sys.executable, "-m", "tests.soak.outages"]).returncode != 0
     print(f"== twenty kills, seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="trading-soak-") as folder:
         campaign(Path(folder) / "data", victims, report=lambda line: print(line, flush=True))
-    print(f"{3 - failed - wrong} passed, {failed + wrong} failed")
-    return int(failed or wrong)
+    print(f"{4 - failed - wrong - lost} passed, {failed + wrong + lost} failed")
+    return int(failed or wrong or lost)
 
 
 if __name__ == "__main__":

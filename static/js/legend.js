@@ -57,7 +57,9 @@ function valuesOf(point, kind, { choice, state, freshness, liquidity }) {
   };
   const { side } = choice;
   const values = side === "diff" ? diffOf(point, kind) : side === "both" ? [value("bid"), value("ask")] : [value(side)];
-  const expected = Math.floor(liquidity.expected(point.time, freshness.serverNow() / 1000));
+  const now = freshness.serverNow() / 1000;
+  const expected = Math.floor(liquidity.expected(point.time, now));
+  if (state.step > 60 && point.time + state.step > now) values.push(part("still open", "name"));
   if (state.step > 60 && point.minutes < expected) values.push(part(`${point.minutes} of ${expected} min`, "careful"));
   return values;
 }

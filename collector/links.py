@@ -7,11 +7,11 @@ stream's first frame proves that the server knows it."""
 import random
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic, time
 from typing import Any, Protocol
 
+from collector.subscriptions import Subscriptions
 from collector.websocket import Line, Speech, Stage, Take
 
 FIRST_WITHIN = 10.0  # seconds from asking for a stream to its first frame
@@ -37,68 +37,6 @@ class Listener(Protocol):
         """Something worth keeping; `kind` is one of `websocket_events`'."""
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A stream that a line was asked for: when, how often, and how long it may stay silent; None: not sent yet."""
-
-    at: float | None = None
-    tries: int = 0
-    dead: bool = False  # told as such
-
-
-@dataclass(slots=True)
-class _Channel:
-    """A line and what was said over it."""
-
-    line: Line
-    asked: dict[str, _Asked] = field(default_factory=dict)
-    outgoing: deque[tuple[bool, tuple[str, ...]]] = field(default_factory=deque)
-    send_at: float = 0.0
-    begun: bool = False
-
-    def ask(self, names: Collection[str]) -> None:
-        self._queue(True, names)
-        for name in names:
-            self.asked.setdefault(name, _Asked()).at = None
-
-    def leave(self, names: Collection[str]) -> None:
-        self._queue(False, names)
-        for name in names:
-            self.asked.pop(name, None)
-            self.line.heard.pop(name, None)
-
-    def again(self, names: Collection[str]) -> None:
-        """Leaves and asks for streams."""
-        self._queue(False, names)
-        self._queue(True, names)
-        for name in names:
-            self.asked[name].at = None
-
-    def _queue(self, subscribe: bool, names: Collection[str]) -> None:
-        ordered, most = sorted(names), self.line.speech.most_names
-        for start in range(0, len(ordered), most):
-            self.outgoing.append((subscribe, tuple(ordered[start : start + most])))
-
-    def speak(self, now: float, number: int) -> bool:
-        """Sends the next message when its time has come; whether it did."""
-        if not self.outgoing or now < self.send_at or self.line.stage is not Stage.OPEN:
-            return False
-        subscribe, names = self.outgoing.popleft()
-        names = tuple(name for name in names if subscribe is False or name in self.asked)
-        if not names:
-            return False
-        speech = self.line.speech
-        self.line.send((speech.subscribe if subscribe else speech.unsubscribe)(names, number))
-        self.send_at = now + speech.pause
-        if subscribe:
-            for name in names:
-                self.asked[name].at = now
-        return True
-
-    def proven(self, name: str) -> bool:
-        return name in self.line.heard
-
-
 class Link:
     """One place for streams. All methods but the properties belong to the keeper's thread."""
 
@@ -112,13 +50,13 @@ class Link:
         self.frames = self.bytes = 0  # of lines that are gone
         self._listener = listener
         self._make = make
-        self._channel: _Channel | None = None
-        self._next: _Channel | None = None
+        self._channel: Subscriptions | None = None
+        self._next: Subscriptions | None = None
         self._next_until = 0.0
         self._renew_at = 0.0
         self._renew_after = 0.0  # not before
         self._retry_at = 0.0
-        self._failures = 0
+        self.failures = 0
         self._number = 0
         self._state = "connecting"
         self._up: deque[list[float]] = deque()  # epoch seconds: when it was up, from and to
@@ -208,15 +146,15 @@ class Link:
         self._channel = self._new()
         self._became("connecting")
 
-    def _new(self) -> _Channel:
+    def _new(self) -> Subscriptions:
         self._number += 1
-        channel = _Channel(self._make(f"{self.name}-{self._number}"))
+        channel = Subscriptions(self._make(f"{self.name}-{self._number}"))
         channel.line.owner = self
         channel.ask(self.streams)
         channel.line.open()
         return channel
 
-    def _begin(self, channel: _Channel, now: float) -> None:
+    def _begin(self, channel: Subscriptions, now: float) -> None:
         if channel.begun:
             return
         channel.begun = True
@@ -226,7 +164,7 @@ class Link:
             again = {"reconnects": self.reconnects} if self.reconnects else {}
             self._listener.told("CONNECTED", f"{len(self.streams)} streams", self, again)
 
-    def _speak(self, channel: _Channel, now: float) -> None:
+    def _speak(self, channel: Subscriptions, now: float) -> None:
         self._number += channel.speak(now, self._number)
 
     def _end_of_line(self, now: float) -> None:
@@ -244,22 +182,22 @@ class Link:
         if coming is not None:
             coming.line.close("not needed")
         lasted = now - line.opened_at if line.opened_at else 0.0
-        self._failures = 1 if line.heard and lasted > PROVEN_AFTER else self._failures + 1
-        pause = min(LONGEST_PAUSE, 2.0 ** (self._failures - 1)) * random.uniform(0.75, 1.0)  # noqa: S311 - jitter
+        self.failures = 1 if line.heard and lasted > PROVEN_AFTER else self.failures + 1
+        pause = min(LONGEST_PAUSE, 2.0 ** (self.failures - 1)) * random.uniform(0.75, 1.0)  # noqa: S311 - jitter
         self._retry_at = now + pause
         self.reconnects += 1
         self._became("disconnected")
         self._listener.lost(self, self.streams)
-        self._listener.told("RECONNECTING", f"in {pause:.1f} s", self, {"failures": self._failures})
-        if self._failures == TOLD_AT:
+        self._listener.told("RECONNECTING", f"in {pause:.1f} s", self, {"failures": self.failures})
+        if self.failures == TOLD_AT:
             told = f"{TOLD_AT} losses in a row: {line.reason}"
-            self._listener.told("ERROR", told, self, {"failures": self._failures})
+            self._listener.told("ERROR", told, self, {"failures": self.failures})
 
-    def _retire(self, channel: _Channel) -> None:
+    def _retire(self, channel: Subscriptions) -> None:
         self.frames += channel.line.frames
         self.bytes += channel.line.bytes
 
-    def _look_for_silence(self, channel: _Channel, now: float) -> None:
+    def _look_for_silence(self, channel: Subscriptions, now: float) -> None:
         silent: list[str] = []
         for name, asked in channel.asked.items():
             heard = channel.line.heard.get(name)
@@ -273,7 +211,7 @@ class Link:
         if silent:
             self._revive(channel, silent, now)
 
-    def _revive(self, channel: _Channel, silent: list[str], now: float) -> None:
+    def _revive(self, channel: Subscriptions, silent: list[str], now: float) -> None:
         """Streams that are dead although the socket is open: asked for again, then over another connection."""
         fresh = [name for name in silent if not channel.asked[name].dead]
         if fresh:
@@ -293,7 +231,7 @@ class Link:
         if renew and now >= self._renew_after:
             self._renew_at = now
 
-    def _chatty(self, channel: _Channel) -> set[str]:
+    def _chatty(self, channel: Subscriptions) -> set[str]:
         """The streams that are never silent for long."""
         return {name for name in channel.asked if self.speech.quiet(name) <= 1}
 
@@ -314,7 +252,7 @@ class Link:
             elif now > self._next_until:
                 self._give_up(coming, "not every stream came over it", now)
 
-    def _joined(self, coming: _Channel, now: float) -> bool:
+    def _joined(self, coming: Subscriptions, now: float) -> bool:
         """Whether all that comes over the old line comes over the new one, too; what is rarely heard is not waited
         for."""
         channel = self._channel
@@ -324,7 +262,7 @@ class Link:
         alive = [name for name in self._chatty(channel) if channel.proven(name) and not channel.asked[name].dead]
         return all(coming.proven(name) for name in alive)
 
-    def _switch(self, coming: _Channel, now: float) -> None:
+    def _switch(self, coming: Subscriptions, now: float) -> None:
         old = self._channel
         assert old is not None  # noqa: S101 - the caller looked
         self._channel, self._next = coming, None
@@ -335,7 +273,7 @@ class Link:
         self._retire(old)
         self._listener.told("CONNECTED", "renewed without a gap", self, {"renewed": True})
 
-    def _give_up(self, coming: _Channel, reason: str, now: float) -> None:
+    def _give_up(self, coming: Subscriptions, reason: str, now: float) -> None:
         """The old line stays for as long as it lives."""
         coming.line.close(reason)
         self._retire(coming)

@@ -4,12 +4,12 @@ import json
 import threading
 import time
 from collections import defaultdict
-from itertools import pairwise
 
 import pytest
 
 from collector import links as links_module
 from collector.links import Links
+from collector.subscriptions import Subscriptions
 from collector.websocket import Line, Speech, Stage
 from tests.collector.stream_server import StreamServer
 
@@ -99,8 +99,22 @@ def test_streams_are_asked_for_in_parts_and_in_time(server, keeper):
     kept.want(*names)
     until(lambda: len(kept.frames) == 450)
     assert [len(names) for _, _, names in server.spoken[0]] == [200, 200, 50]
-    times = [at for at, _, _ in server.spoken[0]]
-    assert all(later - earlier > PAUSE * 0.7 for earlier, later in pairwise(times))
+
+
+def test_messages_keep_the_servers_pace():
+    said = []
+    line = SilentLine("one")
+    line.stage, line.send = Stage.OPEN, lambda text: said.append(json.loads(text))
+    channel = Subscriptions(line)
+    channel.ask({f"s{number}" for number in range(450)})
+    times = [step / 100 for step in range(40) if channel.speak(step / 100, len(said))]
+    assert times == [0.0, 0.05, 0.1]
+    assert [len(message["params"]) for message in said] == [200, 200, 50]
+    channel.leave({"s1", "s2"})
+    channel.ask({"s2"})
+    channel.leave({"s2"})
+    assert [channel.speak(1.0 + step, 7) for step in range(5)].count(True) == 2  # nobody wants s2 any more
+    assert [message["method"] for message in said[3:]] == ["UNSUBSCRIBE", "UNSUBSCRIBE"]
 
 
 def test_more_streams_than_a_line_carries_take_another(server, keeper):

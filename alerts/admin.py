@@ -11,7 +11,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from alerts.models import Delivery, Firing, Rule
-from alerts.readings import WATCHED
 from alerts.rules import MEANINGS, Kind
 from alerts.services import retry
 
@@ -22,9 +21,7 @@ class RuleForm(forms.ModelForm):
     """Kinds are listed with their unit; the secret is written, never shown."""
 
     kind = forms.ChoiceField(
-        choices=[
-            (kind.value, f"{meaning.title} ({meaning.unit})") for kind, meaning in MEANINGS.items() if kind in WATCHED
-        ],
+        choices=[(kind.value, f"{meaning.title} ({meaning.unit})") for kind, meaning in MEANINGS.items()],
         help_text="The unit in brackets is that of the threshold.",
     )
     webhook_secret = forms.CharField(

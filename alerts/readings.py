@@ -7,9 +7,10 @@ from functools import cache, partial
 from typing import Any
 
 from alerts.models import Rule
-from alerts.rules import Kind, Reading, diff_bound, z_score
+from alerts.rules import Bound, Kind, Reading, diff_bound, z_score
 from depth import moments
 from depth.moments import Key
+from derivatives import watching
 from markets.models import Market
 from markets.selectors import collected_symbols
 
@@ -20,9 +21,10 @@ LATE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One minute, and what was already read of it: rules share their queries."""
+    """One minute, and what was already read of it: rules share their queries. `at` is the moment of looking."""
 
     minute: datetime
+    at: datetime
     collected: frozenset[Key]
     read: Callable[..., Any]
 
@@ -44,7 +46,7 @@ def moment(now: datetime) -> Moment | None:
     def read(query: Callable[..., Any], *arguments: Any) -> Any:
         return query(*arguments)
 
-    return Moment(minute, collected, read)
+    return Moment(minute, now, collected, read)
 
 
 def _subject(key: Key) -> str:
@@ -98,6 +100,44 @@ def price_move(rule: Rule, now: Moment) -> Iterator[Reading]:
             yield Reading(_subject(key), (new.mid / old.mid - 1) * 100, now.minute, details=details)
 
 
+def liquidations(rule: Rule, now: Moment) -> Iterator[Reading]:
+    """Sums of what the exchange told of: it tells a sample, so they are at least that."""
+    found = now.read(watching.liquidated, now.at - _window(rule), now.at, rule.side)
+    for key in _contracts(rule, now):
+        notional, count = found.get(key[0], (0.0, 0))
+        yield Reading(_subject(key), notional, now.at, Bound.AT_LEAST, details=_details(key, count=count))
+
+
+def large_liquidation(rule: Rule, now: Moment) -> Iterator[Reading]:
+    found = now.read(watching.large_liquidations, now.at - LATE, now.at, float(rule.threshold or 0), rule.side)
+    watched = {key[0]: key for key in _contracts(rule, now)}
+    for one in found:
+        if one.symbol in watched:
+            details = _details(watched[one.symbol], liquidated=one.position, price=one.price)
+            yield Reading(_subject(watched[one.symbol]), one.notional, one.time, key=one.content, details=details)
+
+
+def open_interest_change(rule: Rule, now: Moment) -> Iterator[Reading]:
+    newest = now.read(watching.interest, now.at, 3 * MINUTE)
+    before = now.read(watching.interest, now.at - _window(rule), LATE)
+    for key in _contracts(rule, now):
+        if key[0] in newest and before.get(key[0], (None, 0.0))[1] > 0:
+            (_, new), (since, old) = newest[key[0]], before[key[0]]
+            details = _details(key, **{"from": old, "to": new, "since": since.isoformat()})
+            yield Reading(_subject(key), (new / old - 1) * 100, now.at, details=details)
+
+
+def funding(rule: Rule, now: Moment) -> Iterator[Reading]:
+    found = now.read(watching.funding_rates, now.at)
+    for key in _contracts(rule, now):
+        if key[0] in found:
+            yield Reading(_subject(key), found[key[0]][1] * 100, now.at, details=_details(key))
+
+
+def _contracts(rule: Rule, now: Moment) -> Iterator[Key]:
+    return (key for key in now.watched(rule) if key[1] == Market.FUTURES)
+
+
 def _window(rule: Rule) -> timedelta:
     return timedelta(minutes=rule.window_minutes or 60)
 
@@ -107,12 +147,13 @@ READERS: dict[Kind, Callable[[Rule, Moment], Iterator[Reading]]] = {
     Kind.DEPTH_DIFF_ZSCORE: depth_diff_zscore,
     Kind.SPREAD: spread,
     Kind.PRICE_MOVE: price_move,
+    Kind.LIQUIDATIONS: liquidations,
+    Kind.LARGE_LIQUIDATION: large_liquidation,
+    Kind.OPEN_INTEREST_CHANGE: open_interest_change,
+    Kind.FUNDING: funding,
 }
 # Read by the collector, which knows the system's own state, and given to `alerts.services.consider`.
-GIVEN = frozenset(
-    {Kind.MINUTE_MISSED, Kind.EXCHANGE_BAN, Kind.DATABASE_AWAY, Kind.REDIS_AWAY, Kind.SPOOL_FILLING, Kind.RECONNECTS}
-)
-WATCHED = frozenset(READERS) | GIVEN
+GIVEN = frozenset(Kind) - frozenset(READERS)
 
 
 def reader(rule: Rule, now: Moment) -> Callable[[], Iterator[Reading]]:

@@ -7,7 +7,6 @@ from django.core.exceptions import ValidationError as ModelError
 from rest_framework import serializers
 
 from alerts.models import Rule
-from alerts.readings import WATCHED
 from alerts.rules import MEANINGS, Bound, Direction, Kind
 from api.paging import CursorField
 from api.serializers.common import Answer
@@ -60,7 +59,7 @@ class AlertsAnswer(Answer):
 class RuleBody(serializers.ModelSerializer):
     """A rule as it is sent. What is left out is the kind's usual, on a change what it was."""
 
-    kind = serializers.ChoiceField(sorted(kind.value for kind in WATCHED))
+    kind = serializers.ChoiceField(KINDS)
     symbol = SymbolField(required=False, allow_blank=True)
     marketType = MarketField(required=False, source="market", allow_null=True)
     direction = serializers.ChoiceField([direction.value for direction in Direction], required=False)

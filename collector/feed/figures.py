@@ -13,7 +13,7 @@ DEAD_AFTER = 10.0  # seconds without a report
 
 class ConnectionReport(msgspec.Struct):
     """One connection. `state` is connecting, connected or disconnected, `since` epoch seconds; `uptime` is percent of
-    the last day, or of the time that the feed runs."""
+    the last day, or of the time that the feed runs; `failures` are tries in a row that did not last."""
 
     id: str
     market: str
@@ -24,6 +24,7 @@ class ConnectionReport(msgspec.Struct):
     rate: float  # messages a second
     reconnects: int
     uptime: float
+    failures: int = 0
 
 
 class BookReport(msgspec.Struct):

@@ -98,6 +98,7 @@ class Reporter:
                     rate=round((frames - self._counts.get(link.name, 0)) / passed, 1),
                     reconnects=link.reconnects,
                     uptime=link.uptime(now),
+                    failures=0 if link.state == "connected" else link.failures,
                 )
             )
         self._counts = counts

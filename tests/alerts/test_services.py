@@ -161,3 +161,79 @@ def test_alerts_go_after_their_lifetime():
     assert retain(NOON + timedelta(days=89)) == 0
     assert retain(NOON + timedelta(days=91)) > 0
     assert not Firing.objects.exists()
+
+
+def liquidation(minutes, notional, symbol="BTCUSDT", side="SELL"):
+    from derivatives.services import store_forced_orders
+    from tests.derivatives.test_events import forced
+
+    at = int((NOON + timedelta(minutes=minutes)).timestamp() * 1000)
+    store_forced_orders(
+        [
+            forced(
+                symbol=symbol, side=side, trade_time=at, event_time=at, filled_quantity=str(notional), average_price="1"
+            )
+        ]
+    )
+
+
+def test_liquidations_add_up_to_at_least_their_sum():
+    rule(Kind.LIQUIDATIONS, window_minutes=10, threshold=1000, side="long")
+    book(0)
+    liquidation(-5, 600)
+    liquidation(-4, 900, side="BUY")
+    liquidation(-20, 5000)
+    assert look() == 0
+    liquidation(0, 500)
+    assert look() == 1
+    told = Firing.objects.get()
+    assert (told.subject, told.value, told.bound, told.details["count"]) == ("BTCUSDT FUTURES", 1100, "at_least", 2)
+    assert "at least 1,100 USD" in told.message
+
+
+def test_a_single_large_liquidation_is_told_once():
+    rule(Kind.LARGE_LIQUIDATION, threshold=1000, cooldown_minutes=0)
+    book(0)
+    liquidation(-1, 2000)
+    liquidation(-1, 2000, symbol="DOGEUSDT")  # not collected
+    assert [look(), look()] == [1, 0]
+    liquidation(0, 3000, side="BUY")
+    assert look() == 1
+    assert Firing.objects.first().details["liquidated"] == "short"
+
+
+def test_open_interest_that_changes_and_funding_beyond_a_bound():
+    from derivatives.events import Interest, Mark
+    from derivatives.services import store_interest, store_marks
+
+    rule(Kind.OPEN_INTEREST_CHANGE, window_minutes=60, threshold=10)
+    rule(Kind.FUNDING, threshold=0.1)
+    book(0)
+    now = int(NOON.timestamp() * 1000)
+    store_interest([Interest("BTCUSDT", now - 3_600_000, "100"), Interest("BTCUSDT", now, "85")])
+    store_marks([Mark("BTCUSDT", now, "1", "1", "1", "-0.0015", None)])
+    assert look() == 2
+    assert Firing.objects.get(kind=Kind.OPEN_INTEREST_CHANGE).value == pytest.approx(-15)
+    assert Firing.objects.get(kind=Kind.FUNDING).value == pytest.approx(-0.15)
+
+
+def test_a_live_book_out_of_sync_and_a_connection_that_does_not_come_back(empty_redis):
+    import time
+
+    import msgspec
+
+    from collector.alerting import consider_system
+    from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report
+
+    rule(Kind.BOOK_OUT_OF_SYNC, threshold=30)
+    rule(Kind.RECONNECTS, threshold=4)
+    now = time.time()
+    books = [
+        BookReport("BTCUSDT", "SPOT", status, now - 60, 60.0, 10, 10, 1.0, 1.0, 1) for status in ("stale", "connected")
+    ]
+    books[1].symbol = "ETHUSDT"
+    links = [ConnectionReport("a", "SPOT", "disconnected", now - 60, 2, 2, 0.0, 5, 50.0, failures=5)]
+    figures = dict.fromkeys(Report.__struct_fields__, 0) | {"at": now, "books": books, "connections": links}
+    empty_redis.hset(REPORTS, "1/1", msgspec.msgpack.encode(figures))
+    assert consider_system(datetime.fromtimestamp(now, UTC)) == 2
+    assert {f.subject for f in Firing.objects.all()} == {"BTCUSDT SPOT", "connection a"}

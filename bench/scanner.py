@@ -11,8 +11,9 @@ from bench.tables import show
 
 ANVIL_BLOCKS, EVENTS_A_BLOCK = 5_000, 10
 SYNTHETIC_BLOCKS, EVERY = 100_000, 2
-PEER_EVENTS = 2_000  # the peer's rate is that of its first events; all of them would take minutes
+PEER_EVENTS = 600  # the peer's rate is that of its first events; all of them would take minutes
 PEER_RANGE = 1_000
+BLOCK_GAS = 1_000_000
 
 
 def main() -> None:
@@ -124,16 +125,17 @@ def anvil_chain():
     from tradingplatform.supervisor import free_port
 
     port = free_port()
-    command = [*anvil.command(anvil.anvil(), port), "--no-mining"]
+    command = [*anvil.command(anvil.anvil(), port), "--no-mining", "--gas-limit", str(BLOCK_GAS)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as node:
         try:
             chain = DevChain(f"http://127.0.0.1:{port}")
             chain.wait(30)
             chain.rpc("anvil_setCode", anvil.ORDERS, emitter())
-            call = {"from": chain.accounts()[0], "to": anvil.ORDERS, "gas": hex(1_000_000)}
-            for _ in range(ANVIL_BLOCKS):  # not in batches: their questions are answered in any order
-                chain.rpc("eth_sendTransaction", call)
-                chain.rpc("evm_mine")
+            call = {"from": chain.accounts()[0], "to": anvil.ORDERS, "gas": hex(BLOCK_GAS)}  # a block holds one
+            calls = [("eth_sendTransaction", [{**call, "nonce": hex(number)}]) for number in range(ANVIL_BLOCKS)]
+            chain.node.batch(calls)
+            for _ in range(ANVIL_BLOCKS // 250):
+                chain.mine(250)
             yield chain.url
         finally:
             node.terminate()

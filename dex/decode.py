@@ -195,7 +195,8 @@ def checksummed(digits: str) -> str:
 
 
 def order_type(value: int | str) -> str:
-    """The word of a contract's number (TYPE_7 for one that is not known here), or its own word in capitals."""
+    """The word of a contract's number (TYPE_7 for one that is not known here), or its own word in capitals, of which
+    nothing is kept that cannot be shown: anybody may write anything into it."""
     if isinstance(value, str):
-        return value.upper()[:16]
+        return "".join(letter for letter in value.upper() if letter.isprintable())[:16]
     return ORDER_TYPES[value] if value < len(ORDER_TYPES) else f"TYPE_{value}"[:16]

@@ -117,6 +117,11 @@ def test_another_contracts_events_are_read_by_its_own_abi():
     assert (event.order_id, event.user, event.token_in, event.token_out) == (42, ALICE, USDT, BTC)
     assert (event.amount_in, event.target_price, event.order_type, event.time) == (5, 6, "STOP", time_of(7))
     assert len(decoder.topics) == 3
+    hostile = encode(kinds, [42, USDT, BTC, "a note", 5, 6, "st\0op\n" * 9]).hex()
+    assert (
+        decoder.decode(msgspec.structs.replace(created, data="0x" + hostile), time_of(7)).order_type
+        == "STOPSTOPSTOPSTOP"
+    )
     broken = msgspec.structs.replace(created, data=created.data[:-64])
     with pytest.raises(Undecodable):
         decoder.decode(broken, time_of(7))

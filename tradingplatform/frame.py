@@ -24,6 +24,7 @@ class Page:
 PAGES = (
     Page("overview", "Overview", "/", market=True),
     Page("depth", "Depth", "/charts/", market=True),
+    Page("analysis", "Analysis", "/analysis/", market=True),
     Page("alerts", "Alerts", "/alerts/"),
     Page("dex", "DEX", "/dex/"),
     Page("status", "Status", "/status/"),

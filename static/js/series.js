@@ -2,7 +2,7 @@
 
 const NARROW = 4; // pixels: a hatch is not seen in a narrower bar
 
-class View {
+export class View {
   constructor(renderer) {
     this.drawing = renderer;
   }

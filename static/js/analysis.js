@@ -1,0 +1,340 @@
+// The analysis page: what is chosen (and its address), what the server gave, and how both are shown.
+
+import { Candles } from "./analysis_candles.js";
+import { AnalysisChart } from "./analysis_chart.js";
+import { Depth } from "./analysis_depth.js";
+import { Menu } from "./analysis_menu.js";
+import { showAnalysis, showLegends } from "./analysis_panels.js";
+import { Pill } from "./analysis_pill.js";
+import { fixed, percent } from "./format.js";
+import { announce, onKey, showPill } from "./frame.js";
+import { getJson, Poller } from "./poll.js";
+import { rememberSymbol } from "./preferences.js";
+
+const NAMES = ["symbol", "market", "timeframe", "indicators", "show", "depth", "tab"];
+const PLACE = ["symbol", "market", "timeframe"]; // a change of these is another picture
+const KEYS = { 1: "1", 2: "3", 3: "5", 4: "15", 5: "30", 6: "45", 7: "1H", 8: "4H", 9: "1D", 0: "1W" };
+const AGAIN = 60_000; // milliseconds after which an analysis that failed is asked for again
+const narrow = matchMedia("(max-width: 760px)");
+
+const workspace = document.getElementById("workspace");
+const urls = workspace.dataset;
+const catalogue = JSON.parse(document.getElementById("catalogue").textContent);
+let state = JSON.parse(document.getElementById("state").textContent);
+let { choice } = state;
+let candles = null;
+let analysis = null; // of `analysed`, what is in view
+let analysed = "";
+let problem = "Reading what the rules say…";
+let triedAt = -Infinity;
+let request = null; // of the latest choice; an answer to an older one is dropped
+let older = null;
+let exhausted = false; // there is no older history
+let hovered = null;
+
+const pill = new Pill(showPill);
+const depth = new Depth(urls.depthUrl);
+const menu = new Menu(catalogue, (labels) => choose({ indicators: labels.join(",") }));
+const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, hover, arranged: drawLegends });
+const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
+
+// --- addresses -------------------------------------------------------------------------------------------------------
+
+function query(wanted) {
+  return new URLSearchParams(NAMES.map((name) => [name, wanted[name] ?? ""])).toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+}
+
+function addressOf(wanted) {
+  return `${urls.pageUrl}?${query(wanted)}`;
+}
+
+function dataAddress(extra = {}) {
+  return `${urls.dataUrl}?${query(choice)}&${new URLSearchParams(extra)}`;
+}
+
+function refreshControls() {
+  for (const link of document.querySelectorAll("a[data-set]")) {
+    const [name, value] = link.dataset.set.split("=");
+    link.href = addressOf({ ...choice, [name]: value });
+    if (choice[name] === value) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  const from = candles.first?.time ?? Math.floor(pill.serverNow() / 1000) - 86400;
+  for (const link of document.querySelectorAll("a[data-export]")) {
+    const wanted = { dataset: "candles", format: link.dataset.export, symbol: choice.symbol, marketType: choice.market, timeframe: choice.timeframe, from };
+    link.href = `${urls.exportUrl}?${new URLSearchParams(wanted)}`;
+  }
+  for (const box of document.querySelectorAll("#drawings input")) box.checked = shown().has(box.name);
+  document.getElementById("depth").value = choice.depth;
+  document.body.dataset.tab = choice.tab;
+  document.getElementById("symbol").textContent = choice.symbol;
+  document.getElementById("market").textContent = choice.market;
+  menu.show(labels());
+}
+
+function labels() {
+  return choice.indicators ? choice.indicators.split(",") : [];
+}
+
+function shown() {
+  return new Set(choice.show.split(","));
+}
+
+// --- choosing --------------------------------------------------------------------------------------------------------
+
+function choose(changes) {
+  const next = { ...choice, ...changes };
+  if (NAMES.every((name) => next[name] === choice[name])) return;
+  history.pushState(next, "", addressOf(next));
+  take(next);
+}
+
+async function take(next) {
+  const before = choice;
+  choice = next;
+  refreshControls();
+  const elsewhere = PLACE.some((name) => before[name] !== choice[name]);
+  if (before.depth !== choice.depth) depth.reset(keyOfDepth());
+  if (!elsewhere && before.indicators === choice.indicators) return draw();
+  request?.abort();
+  older?.abort();
+  older = null;
+  request = new AbortController();
+  workspace.dataset.busy = "";
+  try {
+    const fresh = await getJson(dataAddress(), request.signal);
+    delete workspace.dataset.busy;
+    replace(fresh, elsewhere);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    delete workspace.dataset.busy;
+    if ([401, 404].includes(error.status)) return location.assign(addressOf(choice));
+    pill.down(error, 5000);
+    poller.retry();
+  }
+}
+
+/** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
+function replace(fresh, elsewhere) {
+  state = fresh;
+  candles = new Candles(state.minutes, new Set(labels().filter((label) => menu.read(label).indicator?.whole)));
+  candles.take(state);
+  exhausted = state.candles.length < state.stretch;
+  pill.took(state);
+  if (elsewhere) {
+    [analysis, hovered, analysed, triedAt] = [null, null, "", -Infinity];
+    problem = candles.last ? "Reading what the rules say…" : "There are no closed candles yet.";
+    rememberSymbol(choice.symbol);
+    announce(`${choice.symbol} ${choice.market}, ${choice.timeframe}`);
+  }
+  if (depth.key !== keyOfDepth()) depth.reset(keyOfDepth());
+  refreshControls();
+  draw(elsewhere);
+  poller.postpone();
+  askBeside();
+}
+
+function keyOfDepth() {
+  return [choice.symbol, choice.market, choice.depth, choice.timeframe].join(" ");
+}
+
+// --- drawing ---------------------------------------------------------------------------------------------------------
+
+/** What fits: a phone has room for one pane below the price. */
+function fitting() {
+  const all = menu.specs(labels());
+  const drawings = shown();
+  if (!narrow.matches) return { specs: all, shown: drawings, folded: 0 };
+  const panes = all.filter(({ indicator }) => !indicator.overlay);
+  const first = panes[0];
+  const folded = Math.max(0, panes.length - 1) + (first && drawings.delete("depth") ? 1 : 0);
+  return { specs: all.filter((spec) => spec.indicator.overlay || spec === first), shown: drawings, folded };
+}
+
+function view() {
+  const fits = fitting();
+  return { ...fits, candles, choice, chart, analysis, decimals: state.decimals, time: hovered, depth: fits.shown.has("depth") ? depth.byCandle(candles) : new Map(), depthProblem: depth.problem };
+}
+
+let drawn = null; // the view in the picture; the crosshair asks of it often
+
+function draw(elsewhere = false) {
+  drawn = view();
+  chart.show(drawn, elsewhere);
+  drawLegends();
+  drawHeadline();
+  drawPanels();
+  drawEmpty();
+}
+
+function drawLegends() {
+  if (drawn) showLegends({ ...drawn, time: hovered });
+}
+
+function drawHeadline() {
+  const { last } = candles;
+  const day = last && candles.sorted.findLast(({ time }) => time <= last.time - 86400);
+  document.getElementById("price").textContent = last ? fixed(last.close, state.decimals) : "–";
+  const change = last && (last.close / (day ?? candles.first).open - 1) * 100;
+  const over = day ? "24 h" : "what is loaded";
+  document.getElementById("change").textContent = last ? `${percent(change)}% over ${over}` : "";
+}
+
+function drawPanels() {
+  const closed = candles.lastClosed;
+  const told = analysis && { ...analysis, close: candles.at(analysis.timestamp / 1000)?.close ?? closed?.close };
+  showAnalysis({ analysis: told, problem, decimals: state.decimals, look: (time) => chart.look(time) });
+}
+
+function drawEmpty() {
+  const empty = document.getElementById("chart-empty");
+  empty.hidden = Boolean(candles.last);
+  if (candles.last) return;
+  const { progress } = state;
+  const far = progress ? `Its history is ${progress.percent.toFixed(1)}% collected${progress.error ? `; the last attempt failed: ${progress.error}` : ""}.` : "Its history has not been asked for yet; the collector begins with its next minute.";
+  empty.querySelector("strong").textContent = `No candles of ${choice.symbol} ${choice.market} yet`;
+  document.getElementById("empty-why").textContent = `${far} They appear here by themselves.`;
+}
+
+function hover(time) {
+  hovered = time;
+  drawLegends();
+}
+
+// --- asking ----------------------------------------------------------------------------------------------------------
+
+/** One request a turn: what is new, or now and then the analysis or the depth instead. */
+async function poll() {
+  if (!pill.failure && (await askInstead())) return;
+  const asked = { ...choice };
+  const fresh = await getJson(dataAddress(candles.last ? { after: sinceWhen() } : {}));
+  if (PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
+  if (candles.last && fresh.candles.length >= fresh.stretch) return replace(await getJson(dataAddress()), false);
+  const first = !candles.last && fresh.candles.length > 0;
+  candles.take(fresh);
+  state = { ...state, ...fresh };
+  pill.took(state);
+  if (hovered === null || first) draw(first);
+  else chart.show((drawn = view()));
+}
+
+/** The newest closed candle, and before it as many as lines that look back are moved by. */
+function sinceWhen() {
+  const moved = Math.max(0, ...menu.specs(labels()).map(({ label, indicator }) => (indicator.name === "ichimoku" ? menu.read(label).values[3] : 0)));
+  const closed = candles.sorted.findLastIndex((candle) => candle.closed);
+  return candles.sorted[Math.max(0, closed - moved)].time;
+}
+
+async function askInstead() {
+  if (analysisDue()) {
+    await askAnalysis();
+    return true;
+  }
+  if (!shown().has("depth") || !candles.last || !depth.due) return false;
+  await askDepth(candles.first.time);
+  return true;
+}
+
+/** With another picture, what stands beside it is asked for at once. */
+async function askBeside() {
+  const { signal } = (request ??= new AbortController());
+  try {
+    if (analysisDue()) await askAnalysis(signal);
+    if (shown().has("depth") && candles.last) await askDepth(candles.first.time, signal);
+    poller.postpone();
+  } catch (error) {
+    if (error.name !== "AbortError") pill.down(error, 5000);
+  }
+}
+
+function analysisKey() {
+  return [choice.symbol, choice.market, choice.timeframe, candles.lastClosed?.time].join(" ");
+}
+
+function analysisDue() {
+  return Boolean(candles.lastClosed) && analysed !== analysisKey() && performance.now() - triedAt > (analysis || problem.startsWith("Reading") ? 0 : AGAIN);
+}
+
+async function askAnalysis(signal) {
+  const key = analysisKey();
+  triedAt = performance.now();
+  const asked = { symbol: choice.symbol, marketType: choice.market, timeframe: choice.timeframe };
+  let answer = null;
+  try {
+    answer = await getJson(`${urls.analysisUrl}?${new URLSearchParams(asked)}`, signal);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    problem = "Too few closed candles of this timeframe yet: sixty are needed. A shorter timeframe may have them.";
+  }
+  if (key !== analysisKey()) return;
+  [analysis, analysed] = [answer, key];
+  draw();
+}
+
+async function askDepth(from, signal) {
+  depth.problem = "";
+  try {
+    if (!(await depth.fetch(choice, state.minutes, from, Math.floor(pill.serverNow() / 1000), signal))) return;
+  } catch (error) {
+    if (error.name === "AbortError" || error.status !== 404) throw error;
+    depth.problem = "its depth is not collected";
+  }
+  draw();
+}
+
+async function loadOlder() {
+  if (older || !candles.first) return;
+  older = new AbortController();
+  const { signal } = older;
+  try {
+    if (!exhausted) {
+      const fresh = await getJson(dataAddress({ before: candles.first.time }), signal);
+      exhausted = candles.take(fresh) === 0;
+      refreshControls();
+    }
+    if (shown().has("depth") && depth.from > candles.first.time) await askDepth(candles.first.time, signal);
+    else draw();
+    poller.postpone();
+  } catch (error) {
+    if (error.name !== "AbortError") pill.down(error, 5000);
+  } finally {
+    if (older?.signal === signal) older = null;
+  }
+}
+
+// --- hands -----------------------------------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-set]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const [name, value] = link.dataset.set.split("=");
+  choose({ [name]: value });
+});
+document.getElementById("drawings").addEventListener("change", ({ target }) => {
+  if (target.id === "depth") return choose({ depth: target.value });
+  const names = [...document.querySelectorAll("#drawings input")].filter((box) => box.checked).map((box) => box.name);
+  choose({ show: names.join(",") });
+});
+document.addEventListener("symbol-chosen", (event) => {
+  event.preventDefault();
+  const { symbol, markets } = event.detail;
+  choose({ symbol, market: !markets.length || markets.includes(choice.market) ? choice.market : markets[0] });
+});
+document.addEventListener("retry", () => poller.retry());
+document.addEventListener("preference", () => drawn && draw());
+narrow.addEventListener("change", () => draw());
+window.addEventListener("popstate", ({ state: kept }) => kept && take(kept));
+for (const [key, timeframe] of Object.entries(KEYS)) onKey(key, () => choose({ timeframe }));
+onKey("m", () => choose({ market: choice.market === "SPOT" ? "FUTURES" : "SPOT" }));
+onKey("i", () => document.getElementById("indicators").togglePopover());
+onKey("d", () => document.getElementById("drawings").togglePopover());
+onKey("r", () => chart.reset());
+onKey("e", () => document.querySelector("a[data-export=csv]").click());
+
+// --- beginning -------------------------------------------------------------------------------------------------------
+
+history.replaceState(choice, "", location.href);
+replace(state, true);
+poller.start();
+performance.mark("analysis-drawn");

@@ -1,0 +1,225 @@
+"""The analysis page in a real browser: candles, indicators, what the rules say, and how it lives."""
+
+import itertools
+import json
+
+import pytest
+
+from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
+from tests.pages.test_chart_page import near, pixels
+
+pytestmark = pytest.mark.browser
+GREEN, RED, ORANGE = (46, 189, 133), (246, 86, 107), (255, 180, 84)
+
+
+@pytest.fixture
+def analysis(web, open_page):
+    web.run("from tests.pages.candle_market import fill; fill()")
+
+    def opened(query="?symbol=BTCUSDT", **options):
+        page, watch = open_page(f"/analysis/{query}", ready=False, **options)
+        drawn(page, "analysis")
+        return page, watch
+
+    return opened
+
+
+def legend(page, index=0):
+    return page.locator(f"#legend-{index}").text_content()
+
+
+def told(page, text, index=0):
+    """Waits until a legend says this."""
+    page.wait_for_function(
+        "([index, text]) => document.querySelector(`#legend-${index}`)?.textContent.includes(text)", arg=[index, text]
+    )
+
+
+def settled(page):
+    page.wait_for_function(
+        "() => document.querySelector('#workspace').dataset.busy === undefined"
+        " && document.querySelectorAll('#votes tr').length > 0"
+    )
+
+
+def test_the_first_answer_holds_candles_and_overlays(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&show=volume,profile")
+    settled(page)
+    asked = [url for url in watch.requests if "/data" in url or "/api/" in url]
+    assert [url for url in asked if "/api/v1/analysis" not in url] == []
+    state = json.loads(page.locator("#state").text_content())
+    assert len(state["candles"]) == 500
+    assert set(state["indicators"]) == {"sma:20", "ema:50", "rsi:14"}
+    counts = pixels(page)
+    assert min(near(counts, GREEN), near(counts, RED)) > 200
+    assert near(counts, ORANGE) > 50
+    assert "SMA 20" in legend(page)
+    assert "EMA 50" in legend(page)
+    assert "RSI 14" in legend(page, 1)
+    assert page.locator("nav.pages [aria-current]").inner_text() == "Analysis"
+    assert page.locator("#live-pill .pill-word").inner_text() == "LIVE"
+    assert "TradingView" in page.locator(".attribution").text_content()
+
+
+def test_timeframes_by_the_strip_and_by_keys(analysis):
+    page, _ = analysis()
+    page.click("#timeframes a[data-set='timeframe=1H']")
+    told(page, "BTCUSDT SPOT · 1H")
+    page.keyboard.press("3")
+    told(page, "· 5")
+    assert "timeframe=5" in page.url
+    page.go_back()
+    told(page, "· 1H")
+    assert page.locator("#timeframes [aria-current]").inner_text() == "1H"
+    assert "timeframe=1H" in page.locator("a[data-export=parquet]").get_attribute("href")
+
+
+def test_indicators_by_the_menu_and_by_the_address(analysis):
+    page, _ = analysis()
+    page.keyboard.press("i")
+    page.click("[data-add=macd]")
+    told(page, "MACD 12 26 9", 3)
+    row = page.locator("#chosen-indicators fieldset[data-label='macd:12:26:9']")
+    row.locator("input").nth(1).fill("30")
+    row.locator("input").nth(1).press("Tab")
+    told(page, "MACD 12 30 9", 3)
+    assert "macd:12:30:9" in page.url
+    page.locator("#chosen-indicators fieldset[data-label='rsi:14'] button").click()
+    told(page, "MACD 12 30 9", 2)
+    other, _ = analysis(page.url[page.url.index("?") :])
+    assert "MACD 12 30 9" in legend(other, 2)
+    other.goto("/analysis/?symbol=BTCUSDT&indicators=ichimoku,obv,nonsense:4&show=")
+    drawn(other, "analysis")
+    told(other, "Ichimoku")
+    assert "OBV" in legend(other, 1)
+    assert "nonsense" in other.locator("#notice").inner_text()
+
+
+def test_every_indicator_is_drawn_with_values(analysis):
+    labels = "bollinger:20:2,vwap:0,ichimoku:9:26:52:26,stochastic:14:3:1,williams:14,atr:14,adx:14,obv,cvd"
+    page, _ = analysis(f"?symbol=BTCUSDT&indicators={labels}&show=")
+    assert page.locator("#legends .legend").count() == 7
+    for index in range(7):
+        values = page.locator(f"#legend-{index} .value").all_inner_texts()
+        assert any(any(letter.isdigit() for letter in text) for text in values), index
+
+
+def test_what_is_missing_shows(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=15&show=")
+    state = json.loads(page.locator("#state").text_content())
+    times = [row[0] for row in state["candles"]]
+    holes = [after - before for before, after in itertools.pairwise(times) if after - before > 900]
+    assert len(holes) == 1
+    assert any(row[8] < row[9] for row in state["candles"][:-1])
+    box = page.locator("#chart").bounding_box()
+    seen = set()
+    for step in range(40, 100):
+        page.mouse.move(box["x"] + (box["width"] - 76) * step / 100, box["y"] + 200)
+        text = legend(page)
+        seen |= {word for word in ("missing", "incomplete", "still open") if word in text}
+    assert seen == {"missing", "incomplete", "still open"}
+
+
+def test_scrolling_back_loads_older_candles_and_the_picture_stays(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=5&indicators=obv&show=")
+    box = page.locator("#chart").bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    for _ in range(12):
+        page.mouse.down()
+        page.mouse.move(box["x"] + 1000, box["y"] + 200, steps=4)
+        page.mouse.up()
+        page.mouse.move(box["x"] + 200, box["y"] + 200)
+        if any("before=" in url for url in watch.requests):
+            break
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('before='))"
+    )
+    first = next(url for url in watch.requests if "before=" in url)
+    answer = page.request.get(first).json()
+    assert len(answer["candles"]) == 500
+    assert answer["candles"][-1][0] == json.loads(page.locator("#state").text_content())["candles"][0][0]
+
+
+def test_the_open_candle_goes_with_the_price(analysis, web):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20", clock=True)
+    settled(page)
+    web.run("from tests.pages.candle_market import tell; tell('71234.5')")
+    next_poll(page)
+    page.wait_for_function("() => document.querySelector('#price').textContent === '71,234.50'")
+    assert "C 71,234.50" in legend(page)
+    assert "live, still open" in legend(page)
+    assert any("after=" in url for url in watch.requests)
+
+
+def test_the_rules_votes_signals_and_levels_are_told(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=15")
+    settled(page)
+    answer = page.request.get("/api/v1/analysis?symbol=BTCUSDT&timeframe=15").json()
+    assert page.locator("#trend").text_content() == answer["trend"]
+    assert page.locator("#votes tr").count() == len(answer["votes"]) == 6
+    assert page.locator("#signals article").count() == len(answer["signals"])
+    if answer["signals"]:
+        past = page.locator("#signals article").first.locator("tbody tr")
+        assert past.count() == len(answer["signals"][-1]["past"]) == 3
+        assert str(answer["signals"][-1]["past"][0]["count"]) in past.first.inner_text()
+    assert page.locator("#levels tr").count() >= len(answer["support_levels"]) + len(answer["fibonacci_levels"])
+    told(page, "Depth DIFF ±1%", 1)
+    assert any("/api/v1/chart-data" in url and "type=both" in url for url in watch.requests)
+
+
+def test_a_symbol_without_candles_says_how_far_it_is(analysis):
+    page, _ = analysis("?symbol=NEWUSDT")
+    assert "No candles of NEWUSDT SPOT yet" in page.locator("#chart-empty").inner_text()
+    assert "history" in page.locator("#empty-why").inner_text()
+    assert page.locator("#live-pill .pill-word").inner_text() == "WAITING"
+
+
+def test_what_is_not_collected_is_404_and_says_where_to_go(web, open_page):
+    page, watch = open_page("/charts/?symbol=BTCUSDT")
+    watch.expected.append("404")
+    page.goto("/analysis/?symbol=DOGEUSDT")
+    assert "not collected" in page.locator(".empty").inner_text()
+    page.goto("/analysis/?symbol=NOPE")
+    assert "No market lists NOPE" in page.locator(".empty").inner_text()
+
+
+def test_a_server_that_is_away_is_said_and_comes_back(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&show=", clock=True)
+    settled(page)
+    watch.expected.append("Failed to load resource")
+    page.route("**/analysis/data*", lambda route: route.fulfill(status=503, json={}))
+    next_poll(page)
+    page.wait_for_function("() => document.querySelector('#live-pill').dataset.state === 'down'")
+    assert "The database does not answer" in page.locator("#notice").inner_text()
+    page.unroute("**/analysis/data*")
+    page.locator("#notice button").click()
+    page.clock.run_for(1500)
+    page.wait_for_function("() => document.querySelector('#live-pill').dataset.state === 'live'")
+
+
+def test_a_minute_asks_no_more_than_it_may(analysis):
+    page, watch = analysis()
+    settled(page)
+    assert len(asked_in_a_minute(page, watch)) <= 15  # the page, what stands beside, and one in five seconds
+
+
+def test_a_phone_has_one_chart_and_tabs(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&indicators=sma:20,rsi:14,macd:12:26:9", viewport=PHONE)
+    assert page.locator("#legends .legend").count() == 2
+    assert "+2 more on a wider screen" in legend(page)
+    page.click(".tabs a[data-set='tab=analysis']")
+    page.locator("#trend").wait_for(state="visible")
+    assert page.locator("#chart").is_hidden()
+
+
+@pytest.mark.parametrize("viewport", SHAPES)
+def test_nothing_grave_in_any_look(analysis, viewport):
+    page, _ = analysis(viewport=viewport)
+    settled(page)
+    assert grave_in_all_looks(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if viewport is PHONE:
+        page.click(".tabs a[data-set='tab=analysis']")
+    else:
+        page.keyboard.press("i")
+    assert grave_in_all_looks(page) == {}

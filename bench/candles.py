@@ -87,7 +87,9 @@ def begin(exchange: Exchange, days: float, weight: int) -> None:
         cached.cache_clear()
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE candles, candles_unrolled, candles_state, candles_holes")
-    if not Symbol.objects.exists():
+    for _ in range(10):  # a loaded machine's simulator may be slow to answer
+        if Symbol.objects.filter(market="SPOT", collected=True).exists():
+            break
         sync_registry()
     broker_redis().flushdb()
     VenueLimit.objects.update(weight_per_minute=weight)

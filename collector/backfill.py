@@ -54,12 +54,13 @@ def wanted_series(markets: Sequence[str] | None = None) -> list[SeriesKey]:
 def collect_newest(seconds: float = 25.0) -> Outcome:
     """Fetches what is missing up to now of every wanted series, and the open minutes; listeners are told."""
     keys = wanted_series()
-    whole = Outcome(done=True)
+    until, whole = monotonic() + seconds, Outcome(done=True)
     for market_keys, rows in _by_market(keys, begun(keys)):
         first = market_keys[0]
+        left = max(5.0, until - monotonic())
         most = venue(first.exchange).most_klines[first.market]
         source = SeriesSource(_allowed(rows), newest_window, most)
-        run = CandleRun(venue(first.exchange), first.market, source, Priority.REPAIR, seconds, announce=True)
+        run = CandleRun(venue(first.exchange), first.market, source, Priority.REPAIR, left, announce=True)
         outcome = run.go()
         services.live_candles(outcome.live, datetime.now(UTC))
         whole = _added(whole, outcome)

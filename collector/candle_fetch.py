@@ -112,6 +112,7 @@ class CandleRun:
         while len(pending) < IN_FLIGHT and not self._stop.is_set():
             if time.monotonic() > self._until:
                 self._outcome.stopped = self._outcome.stopped or "time"
+                self._stop.set()  # what is on its way may come; nothing is tried again
                 return
             window = self._source.take([window.key for window in pending.values()], self._now())
             if window is None:

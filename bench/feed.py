@@ -131,6 +131,7 @@ def main(symbols: int = 100, seconds: int = 30) -> None:
         names = _register(symbols)
         environ = {f"BINANCE_{m}_REST_URL": f"http://127.0.0.1:{port}" for m in MARKETS}
         environ |= {f"BINANCE_{m}_WS_URL": f"ws://127.0.0.1:{port}" for m in MARKETS}
+        environ |= {"SPOT_STREAMS": "depth", "FUTURES_STREAMS": "depth"}
         argv = [sys.executable, "manage.py", "run_feed"]
         with _process(argv, **environ, PLATFORM_PROCESS="feed", LOG_LEVEL="WARNING") as feed:
             _wait_for_books(2 * symbols)

@@ -17,13 +17,15 @@ UNSETTLED = 3 * MINUTE  # so young a minute may be on its way yet: that it is mi
 @dataclass(frozen=True, slots=True)
 class Window:
     """Minutes from `start` to `end` (not included) of one series. `live` wants the open minute after them too; `probe`
-    asks only which one is the first that there is; `ticket` says what it belongs to, for who planned it."""
+    asks only which one is the first that there is; `first` begins a series, that may be younger than its beginning;
+    `ticket` says what it belongs to, for who planned it."""
 
     key: SeriesKey
     start: datetime
     end: datetime
     live: bool = False
     probe: bool = False
+    first: bool = False
     ticket: int = 0
 
     @property
@@ -45,7 +47,7 @@ def newest_window(row: Known, now: datetime, most: int) -> Window | None:
     """What is missing up to the minute that is open at `now`, oldest first; of a new series the newest stretch."""
     end = now.replace(second=0, microsecond=0)
     if row.covered_until is None:
-        return Window(row.key, end - (most - 1) * MINUTE, end, live=True)
+        return Window(row.key, end - (most - 1) * MINUTE, end, live=True, first=True)
     if row.covered_until >= end:
         return None
     start = max(row.covered_from or row.covered_until, row.covered_until - AGAIN)
@@ -80,11 +82,12 @@ def answered(window: Window, klines: Klines, asked_at: datetime) -> KlineAnswer 
         milliseconds_of(min(window.end, asked_at.replace(second=0, microsecond=0))),
     )
     rows = [row for row in klines.rows if low <= row.open_time < high]
+    start = moment_of(min(row.open_time for row in rows)) if rows and window.first else window.start
     last = moment_of(max(row.open_time for row in rows)) + MINUTE if rows else window.start
     end = max(last, min(moment_of(high), _minute(asked_at - UNSETTLED)))
     if end <= window.start:
         return None
-    return KlineAnswer(window.key, window.start, end, rows, whole=not klines.unreadable)
+    return KlineAnswer(window.key, start, end, rows, whole=not klines.unreadable)
 
 
 def _minute(moment: datetime) -> datetime:

@@ -401,6 +401,12 @@ def test_only_minutes_that_are_over_count_and_young_ones_may_be_on_their_way():
     assert answered(window, Klines(rows, unreadable=1), NOW).whole is False
 
 
+def test_what_is_before_the_first_candle_of_a_young_symbol_is_no_hole():
+    window = newest_window(state(), NOW, 1000)
+    young = answered(window, Klines(klines(NOON - 20 * MINUTE, 20)), NOW)
+    assert (young.start, young.end) == (NOON - 20 * MINUTE, NOON)
+
+
 def test_rows_that_cannot_be_read_are_left_out_and_counted(caplog):
     good = b'[1769904000000,"9.982","9.990","9.974","9.987","24464.35",1769904059999,"1",7,"2","3","0"]'
     read = parse.klines(b"[%s,[1,2],%s]" % (good, good.replace(b'"9.982"', b"9.982")))

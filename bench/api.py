@@ -1,5 +1,7 @@
 """Answers of the API under load, by the web process as it is deployed; a bare DRF view in the same server is the peer.
 
+Nothing is stored meanwhile, so that answers are made anew once a minute.
+
 100 symbols on both markets: minutes of the last two days, and of the sixty days before that one minute an hour with its
 aggregates (BENCH_FULL=1: all of them, 173 million rows; BENCH_SYMBOLS=10: fewer symbols)."""
 
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import requests
 
 from bench import database
 from bench.tables import show
@@ -46,6 +49,7 @@ def main() -> None:
     addresses = {
         "binance/spot": "binance/spot?symbol={symbol}",
         "chart-data, last hour": "chart-data?symbol={symbol}&depth=5",
+        "overview": "overview?depth=5",
         "chart-data, 60 days": f"chart-data?symbol={{symbol}}&depth=5&from={now - DAYS * 86400}&to={now}",
     }
     rows = []
@@ -55,7 +59,9 @@ def main() -> None:
         for name, address in addresses.items():
             every = [f"{web}/api/v1/{address.format(symbol=symbol)}" for symbol in SYMBOLS[:20]]
             rows += [measured(name, every, clients) for clients in CLIENTS]
+        shown = requests.get(f"{web}/api/v1/status", timeout=60).json()["cache"]
     show(["", "clients", "requests/s", "p50 ms", "p95 ms"], rows)
+    print("answers that were kept: " + ", ".join(f"{one['hitPercent']} %" for one in shown if one["name"] == "answers"))
 
 
 def fill() -> None:

@@ -134,8 +134,8 @@ def anvil_chain():
             call = {"from": chain.accounts()[0], "to": anvil.ORDERS, "gas": hex(BLOCK_GAS)}  # a block holds one
             calls = [("eth_sendTransaction", [{**call, "nonce": hex(number)}]) for number in range(ANVIL_BLOCKS)]
             chain.node.batch(calls)
-            for _ in range(ANVIL_BLOCKS // 250):
-                chain.mine(250)
+            for _ in range(ANVIL_BLOCKS // 50):
+                chain.mine(50)
             yield chain.url
         finally:
             node.terminate()

@@ -17,7 +17,7 @@ from redis import RedisError
 
 from alerts import emergency
 from alerts.rules import Kind
-from collector.feed import keeping, tape  # noqa: F401 - what the feed keeps may wait in the spool: its kinds are known
+from collector import kinds  # noqa: F401 - whatever waits in the spool is known
 from collector.gathered import ABSENCE, Absence
 from collector.models import Outage
 from collector.spool_use import publish

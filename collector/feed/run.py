@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from redis import RedisError
 
+from collector import kinds  # noqa: F401 - whatever waits in the spool is known
 from collector.asking import budget_of
 from collector.cycle import is_running
 from collector.events import Event, Type
@@ -27,7 +28,9 @@ from collector.feed.tape_wanted import tape_to_follow
 from collector.feed.wanted import Shard, symbols_to_follow
 from collector.handover import announce
 from collector.limits import WeightBudget, budget
+from collector.spool_use import publish
 from collector.venues import venue
+from depth.services import replay
 from markets.storage import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ TAPE_EVERY = 10.0
 ANNOUNCE_EVERY = 1.0
 REPORT_EVERY = 2.0
 BUDGET_EVERY = 15.0
+SPOOL_EVERY = 2.0
 
 
 class Feed:
@@ -101,6 +105,7 @@ class Feed:
                 (BUDGET_EVERY, self._know_budgets),
                 (ANNOUNCE_EVERY, self._announce),
                 (REPORT_EVERY, self.reporter.write),
+                (SPOOL_EVERY, _work_off_spool),
             ):
                 self._do(every, task)
             self._stopping.wait(STEP)
@@ -152,3 +157,11 @@ class Feed:
         running = self.books.minutes.running
         ready = [key for key, book in list(self.books.followed.items()) if running and is_ready(book, now)]
         announce(str(self.shard), ready, now)
+
+
+def _work_off_spool() -> None:
+    """What waits for the database on this machine is stored when it is back, be a worker here or not."""
+    try:
+        replay()
+    finally:
+        publish()

@@ -75,6 +75,22 @@ def test_events_are_stored_in_full(own_spool):
     assert StreamEvent.objects.filter(event_type="SNAPSHOT_LOADED").count() == 10
 
 
+def test_every_kind_of_batch_is_known_to_those_who_store_what_waits():
+    """One that is not would be set aside, for nobody to see."""
+    import re
+
+    made = "import collector.{}, depth.intake; print(*depth.intake._KINDS)"
+    folders = (ROOT / name for name in ("collector", "depth", "derivatives", "candles"))
+    texts = (path.read_text() for folder in folders for path in folder.rglob("*.py"))
+    kinds = {name for text in texts for name in re.findall(r' = kind\("([a-z_.]+)"', text)}
+    assert len(kinds) > 8
+    for module in ("watch", "feed.run"):
+        code = f"import django; django.setup(); {made.format(module)}"
+        environ = os.environ | {"DJANGO_SETTINGS_MODULE": "tradingplatform.settings"}
+        known = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, check=True)
+        assert kinds <= set(known.stdout.decode().split()), module
+
+
 # --- minutes -----------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """What tests of the DEX share: a chain with the contracts on it, scanners, and the state of the chain itself."""
 
+import signal
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collector.chains import anvil, devchain
 from collector.chains.evm import Node
 from collector.scanner import Configuration, Scanner
 from dex.models import Order, OrderEvent, ProcessedEvent, ScannedBlock, SystemState, Token
+from tradingplatform import launch
 
 ANVIL = anvil.anvil()
 CREATE = "createOrder(address,address,uint256,uint256,uint8)"
@@ -29,9 +31,8 @@ class RunningChain(devchain.DevChain):
 
     def __init__(self):
         port = free_port()
-        self.process = subprocess.Popen(
-            anvil.command(ANVIL, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        argv = launch.command(anvil.command(ANVIL, port), signal.SIGKILL)  # a test run that is killed leaves none behind
+        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         super().__init__(f"http://127.0.0.1:{port}")
         self.wait(30)
         self.rpc("evm_setAutomine", False)  # it mines a moment later, which a snapshot may fall into

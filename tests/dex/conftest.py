@@ -31,7 +31,8 @@ class RunningChain(devchain.DevChain):
 
     def __init__(self):
         port = free_port()
-        argv = launch.command(anvil.command(ANVIL, port), signal.SIGKILL)  # a test run that is killed leaves none behind
+        # A test run that is killed leaves none behind.
+        argv = launch.command(anvil.command(ANVIL, port), signal.SIGKILL)
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         super().__init__(f"http://127.0.0.1:{port}")
         self.wait(30)
@@ -165,11 +166,13 @@ def make_scanner(chain):
     return with_defaults
 
 
-def catch_up(scanner, rounds=50):
+def catch_up(scanner, rounds=100):
     """Rounds until a whole one has found nothing new."""
     for _ in range(rounds):
         before = scanner.cursor
         scanner.guarded_round()
+        if scanner.cursor is None and not scanner._progress.failures:
+            time.sleep(0.05)  # the lease of one that has just ended is free a moment later
         state = scanner._progress
         if scanner.cursor is None or scanner.cursor != before or state.failures:
             continue

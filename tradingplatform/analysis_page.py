@@ -19,6 +19,7 @@ from api.renderers import encode
 from api.times import epoch_ms
 from api.views.candles import key_of
 from candles import selectors
+from candles.analysis import FEWEST
 from candles.candle import Candle
 from candles.indicators import INDICATORS, MOST_INDICATORS, InvalidIndicator, Request, parse, plain
 from candles.technical import Computed, indicators
@@ -125,6 +126,7 @@ def picture(choice: Choice, row: Symbol, now: datetime, after: datetime | None, 
         "decimals": decimals_of(row.tick_size),
         "minutes": choice.timeframe.minutes,
         "stretch": STRETCH,
+        "fewest": FEWEST,
         "heardAt": epoch_ms(found.at) if found else None,
         "progress": _progress(row, now),
         **_columns(made),

@@ -30,6 +30,7 @@ let triedAt = -Infinity;
 let request = null; // of the latest choice; an answer to an older one is dropped
 let older = null;
 let exhausted = false; // there is no older history
+let wholeAt = -Infinity; // when the whole picture was asked for
 let hovered = null;
 
 const pill = new Pill(showPill);
@@ -95,7 +96,10 @@ async function take(next) {
   refreshControls();
   const elsewhere = PLACE.some((name) => before[name] !== choice[name]);
   if (before.depth !== choice.depth) depth.reset(keyOfDepth());
-  if (!elsewhere && before.indicators === choice.indicators) return draw();
+  if (!elsewhere && before.indicators === choice.indicators) {
+    draw();
+    return shown().has("depth") && depth.from === null ? askBeside() : undefined;
+  }
   request?.abort();
   older?.abort();
   older = null;
@@ -120,6 +124,8 @@ function replace(fresh, elsewhere) {
   candles = new Candles(state.minutes, new Set(labels().filter((label) => menu.read(label).indicator?.whole)));
   candles.take(state);
   exhausted = state.candles.length < state.stretch;
+  wholeAt = performance.now();
+  if (!analysis) analysed = "";
   pill.took(state);
   if (elsewhere) {
     [analysis, hovered, analysed, triedAt] = [null, null, "", -Infinity];
@@ -131,7 +137,7 @@ function replace(fresh, elsewhere) {
   refreshControls();
   draw(elsewhere);
   poller.postpone();
-  askBeside();
+  if (elsewhere) askBeside();
 }
 
 function keyOfDepth() {
@@ -173,11 +179,11 @@ function drawLegends() {
 
 function drawHeadline() {
   const { last } = candles;
-  const day = last && candles.sorted.findLast(({ time }) => time <= last.time - 86400);
+  const fine = state.minutes && state.minutes <= 15; // a longer candle would stand for another moment than 24 hours ago
+  const day = last && fine ? candles.at(last.time - 86400) : null;
   document.getElementById("price").textContent = last ? fixed(last.close, state.decimals) : "–";
-  const change = last && (last.close / (day ?? candles.first).open - 1) * 100;
-  const over = day ? "24 h" : "what is loaded";
-  document.getElementById("change").textContent = last ? `${percent(change)}% over ${over}` : "";
+  const change = last && (last.close / (day ?? last).open - 1) * 100;
+  document.getElementById("change").textContent = last ? `${percent(change)}% ${day ? "over 24 h" : "this candle"}` : "";
 }
 
 function drawPanels() {
@@ -209,20 +215,28 @@ async function poll() {
   const asked = { ...choice };
   const fresh = await getJson(dataAddress(candles.last ? { after: sinceWhen() } : {}));
   if (PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
-  if (candles.last && fresh.candles.length >= fresh.stretch) return replace(await getJson(dataAddress()), false);
+  state = { ...state, progress: fresh.progress };
+  if ((candles.last && fresh.candles.length >= fresh.stretch) || historyGrows()) return replace(await getJson(dataAddress()), false);
   const first = !candles.last && fresh.candles.length > 0;
   candles.take(fresh);
   state = { ...state, ...fresh };
   pill.took(state);
-  if (hovered === null || first) draw(first);
-  else chart.show((drawn = view()));
+  draw(first);
+}
+
+/** Once a minute while a short history is being collected: then the whole picture is asked for again. */
+function historyGrows() {
+  if (!exhausted || !(state.progress?.percent < 100) || performance.now() - wholeAt < AGAIN) return false;
+  if (candles.sorted.length < state.stretch) return true;
+  exhausted = false; // scrolling back asks for more
+  return false;
 }
 
 /** The newest closed candle, and before it as many as lines that look back are moved by. */
 function sinceWhen() {
   const moved = Math.max(0, ...menu.specs(labels()).map(({ label, indicator }) => (indicator.name === "ichimoku" ? menu.read(label).values[3] : 0)));
   const closed = candles.sorted.findLastIndex((candle) => candle.closed);
-  return candles.sorted[Math.max(0, closed - moved)].time;
+  return candles.sorted[Math.max(0, closed - Math.min(moved, state.stretch - 100))].time;
 }
 
 async function askInstead() {
@@ -258,17 +272,26 @@ function analysisDue() {
 async function askAnalysis(signal) {
   const key = analysisKey();
   triedAt = performance.now();
+  if (tooFew()) return told(null, key);
   const asked = { symbol: choice.symbol, marketType: choice.market, timeframe: choice.timeframe };
   let answer = null;
   try {
     answer = await getJson(`${urls.analysisUrl}?${new URLSearchParams(asked)}`, signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    problem = "Too few closed candles of this timeframe yet: sixty are needed. A shorter timeframe may have them.";
   }
-  if (key !== analysisKey()) return;
+  if (key === analysisKey()) told(answer, key);
+}
+
+function told(answer, key) {
   [analysis, analysed] = [answer, key];
+  if (!answer) problem = `Too few closed candles of this timeframe yet: ${state.fewest} are needed. A shorter timeframe may have them.`;
   draw();
+}
+
+/** Then there is nothing to ask for. */
+function tooFew() {
+  return exhausted && candles.sorted.filter(({ closed }) => closed).length < state.fewest;
 }
 
 async function askDepth(from, signal) {
@@ -284,6 +307,8 @@ async function askDepth(from, signal) {
 
 async function loadOlder() {
   if (older || !candles.first) return;
+  const shallow = shown().has("depth") && depth.from !== null && depth.from > candles.first.time;
+  if (exhausted && !shallow) return;
   older = new AbortController();
   const { signal } = older;
   try {

@@ -11,7 +11,6 @@ const HAND = 1500; // milliseconds after a touch of the mouse in which the pictu
 const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
 const GUIDES = { rsi: [30, 70], stochastic: [20, 80], williams: [-80, -20], adx: [25], macd: [0] };
 const WIDTH = 6; // pixels of a candle in the picture that a page begins with
-const PALE = new Set(["middle", "signal", "d", "minus_di", "chikou", "senkou_b", "lower"]);
 const HUES = 8;
 
 /** Colours of the tokens, and those of lines, which only this chart has. */
@@ -136,7 +135,8 @@ export class AnalysisChart {
     this.price.applyOptions({ priceFormat: this.format });
     this.layout(view.specs, view.shown);
     const ahead = Math.max(0, ...Object.values(view.candles.ahead ?? {}).map((values) => values.length));
-    const { points, gaps } = view.candles.axis(view.specs.some(({ indicator }) => indicator.name === "ichimoku") ? ahead : 0);
+    this.ahead = view.specs.some(({ indicator }) => indicator.name === "ichimoku") ? ahead : 0;
+    const { points, gaps } = view.candles.axis(this.ahead);
     this.color = colours();
     this.fillPrice(points);
     for (const part of this.parts) this.fill(part, points);
@@ -168,8 +168,8 @@ export class AnalysisChart {
     if (line === "cloud") return this.fillCloud(spec, series, points);
     const values = this.valuesOf(spec, line, points);
     if (line === "histogram") return series.setData(values.map((item) => ({ ...item, color: item.value >= 0 ? soft.bid : soft.ask })));
-    const hue = (spec.hue + (PALE.has(line) ? spec.indicator.lines.indexOf(line) : 0)) % HUES;
-    series.applyOptions({ color: lines[spec.indicator.name === "bollinger" ? spec.hue % HUES : hue], ...(spec.indicator.overlay && { priceFormat: this.format }) });
+    const hue = spec.hue + (spec.indicator.name === "bollinger" ? 0 : spec.indicator.lines.indexOf(line));
+    series.applyOptions({ color: lines[hue % HUES], ...(spec.indicator.overlay && { priceFormat: this.format }) });
     series.setData(values);
     if (candles.ahead?.[keyOf(spec.label, aheadOf(line))]) series.setData([...values, ...this.aheadValues(spec, line)]);
   }
@@ -231,7 +231,9 @@ export class AnalysisChart {
     if (!candles.last) return;
     this.placed = true;
     const { points } = candles.axis(0);
-    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(points.length - Math.max(40, this.chart.timeScale().width() / WIDTH), -2), to: points.length + 4 });
+    const count = Math.max(40, this.chart.timeScale().width() / WIDTH);
+    const ahead = Math.max(4, Math.min(this.ahead, count / 4)); // the cloud to come
+    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(points.length + ahead - count, -2), to: points.length + ahead });
   }
 
   reset() {

@@ -13,7 +13,7 @@ export function showAnalysis({ analysis, problem, decimals, look }) {
   byId("signals").replaceChildren(...(analysis ? signalsOf(analysis, decimals, look) : []));
   byId("tested").textContent = analysis?.signals.length ? `tested on ${fixed(analysis.tested, 0)} candles` : "";
   byId("levels").replaceChildren(...(analysis ? levelsOf(analysis, decimals) : []));
-  byId("levels").closest("section").hidden = !analysis;
+  for (const id of ["levels", "signals"]) byId(id).closest("section").hidden = !analysis;
 }
 
 function showTrend(analysis, problem) {
@@ -24,9 +24,9 @@ function showTrend(analysis, problem) {
   byId("trend-time").textContent = analysis ? `at the candle of ${clock(analysis.timestamp, "moment")} ${zoneName()}` : "";
   byId("votes").replaceChildren(...(analysis?.votes ?? []).map(voteOf));
   const lacks = [];
-  if (analysis?.missing) lacks.push(`${analysis.missing} candles are missing`);
-  if (analysis?.incomplete) lacks.push(`${analysis.incomplete} lack minutes`);
-  const text = analysis ? `The mean of these votes over ${analysis.candles} closed candles${lacks.length ? `; of them ${lacks.join(", ")}` : ""}. No advice.` : problem;
+  if (analysis?.missing) lacks.push(`${analysis.missing} ${analysis.missing === 1 ? "is" : "are"} missing`);
+  if (analysis?.incomplete) lacks.push(`${analysis.incomplete} ${analysis.incomplete === 1 ? "lacks" : "lack"} minutes`);
+  const text = analysis ? `The mean of these votes over ${analysis.candles} closed candles${lacks.length ? `; ${lacks.join(", ")}` : ""}. No advice.` : problem;
   byId("trend-note").textContent = text;
   byId("trend-note").classList.toggle("careful", lacks.length > 0);
 }
@@ -99,13 +99,15 @@ function careful(text) {
 
 // --- levels ----------------------------------------------------------------------------------------------------------
 
-function levelsOf({ support_levels, resistance_levels, fibonacci_levels, pivot_points, close }, decimals) {
+function levelsOf({ support_levels, resistance_levels, fibonacci_levels, pivot_points, volume_profile: profile, close }, decimals) {
+  const volume = profile ? { "Most volume at": profile.poc, "Value area, top": profile.valueAreaHigh, "Value area, bottom": profile.valueAreaLow } : {};
   const rows = [
     ...[...resistance_levels].reverse().map((one) => ["Resistance", one.price, one.touches, one.strength, "ask"]),
     ...support_levels.map((one) => ["Support", one.price, one.touches, one.strength, "bid"]),
     ...Object.entries(fibonacci_levels).map(([name, price]) => [`Fibonacci ${name}%`, price, "", "", ""]),
     ...Object.entries(pivot_points ?? {}).map(([name, price]) => [name === "pivot" ? "Pivot of the last day" : name.toUpperCase(), price, "", "", ""]),
   ];
+  for (const [name, price] of Object.entries(volume)) rows.push([name, price, "", "", ""]);
   return rows.map(([name, price, touches, strength, tone]) => {
     const row = element("tr");
     const title = Object.assign(element("th", name), { scope: "row", className: `words ${tone}` });
@@ -159,12 +161,14 @@ function named(parts, candle, view) {
     const words = spec.label.split(":");
     const relative = spec.indicator.whole ? " from the first candle loaded" : "";
     block.append(part(`${TITLES[words[0]] ?? words[0].toUpperCase()} ${words.slice(1).join(" ")}${relative} `, "name"));
-    for (const { line, series } of parts.filter((one) => one.spec === spec && one.line !== "cloud")) {
+    const drawn = parts.filter((one) => one.spec === spec && one.line !== "cloud");
+    for (const { line, series } of drawn) {
       const value = candle?.values?.[keyOf(spec.label, line)];
       const text = value == null ? "–" : spec.indicator.overlay ? fixed(value, view.decimals) : BOUNDED.has(spec.indicator.name) ? value.toFixed(2) : compact(value);
       const told = part(`${text} `, "value");
       const color = series.options().color;
       if (line !== "histogram") told.style.color = color;
+      if (drawn.length > 1) block.append(part(`${line.replace("_", " ")} `, "line"));
       block.append(told);
     }
     return block;
@@ -189,7 +193,7 @@ function depthLegend({ choice, depth, depthProblem, candles }, candle) {
 }
 
 function part(text, kind) {
-  const made = element(kind === "name" ? "span" : "b", text);
+  const made = element(kind === "name" || kind === "line" ? "span" : "b", text);
   made.classList.add(kind);
   return made;
 }

@@ -121,23 +121,30 @@ def test_what_is_missing_shows(analysis):
 
 
 def test_scrolling_back_loads_older_candles_and_the_picture_stays(analysis):
-    page, watch = analysis("?symbol=BTCUSDT&timeframe=5&indicators=obv&show=")
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=5&indicators=obv&show=")
+    held = []
+    page.route("**/analysis/data*before=*", lambda route: held.append(route))
+    oldest = page.locator("a[data-export=csv]").get_attribute("href")
     box = page.locator("#chart").bounding_box()
-    page.mouse.move(box["x"] + 200, box["y"] + 200)
     for _ in range(12):
-        page.mouse.down()
-        page.mouse.move(box["x"] + 1000, box["y"] + 200, steps=4)
-        page.mouse.up()
         page.mouse.move(box["x"] + 200, box["y"] + 200)
-        if any("before=" in url for url in watch.requests):
+        page.mouse.down()
+        page.mouse.move(box["x"] + 900, box["y"] + 200, steps=4)
+        page.mouse.up()
+        if held:
             break
+    page.wait_for_timeout(1700)  # what the hand has thrown comes to rest
+    before = legend(page), legend(page, 1)
+    answer = held[0].fetch()
+    rows = answer.json()["candles"]
+    assert len(rows) == 500
+    assert rows[-1][0] == json.loads(page.locator("#state").text_content())["candles"][0][0]
+    held[0].fulfill(response=answer)
     page.wait_for_function(
-        "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('before='))"
+        "href => document.querySelector('a[data-export=csv]').href.endsWith(href) === false", arg=oldest
     )
-    first = next(url for url in watch.requests if "before=" in url)
-    answer = page.request.get(first).json()
-    assert len(answer["candles"]) == 500
-    assert answer["candles"][-1][0] == json.loads(page.locator("#state").text_content())["candles"][0][0]
+    page.mouse.move(box["x"] + 900, box["y"] + 201)
+    assert (legend(page), legend(page, 1)) == before
 
 
 def test_the_open_candle_goes_with_the_price(analysis, web):
@@ -165,6 +172,13 @@ def test_the_rules_votes_signals_and_levels_are_told(analysis):
     assert page.locator("#levels tr").count() >= len(answer["support_levels"]) + len(answer["fibonacci_levels"])
     told(page, "Depth DIFF ±1%", 1)
     assert any("/api/v1/chart-data" in url and "type=both" in url for url in watch.requests)
+
+
+def test_too_few_candles_are_said_without_asking(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=1W&show=")
+    page.wait_for_function("() => document.querySelector('#trend-note').textContent.includes('60 are needed')")
+    assert [url for url in watch.requests if "/api/v1/analysis" in url] == []
+    assert page.locator("#signals").is_hidden()
 
 
 def test_a_symbol_without_candles_says_how_far_it_is(analysis):

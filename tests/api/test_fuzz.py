@@ -42,6 +42,9 @@ def _one_connection():
         sign.connect(close_old_connections)
 
 
+STORED = "depth|spot|futures|chart-data|snapshots|analytics|export|candles|price"
+
+
 @pytest.mark.usefixtures("books", "_one_connection")
 @schema.parametrize()
 @bounded
@@ -50,7 +53,7 @@ def test_answers_are_as_described(case, credentials):
 
 
 @pytest.mark.usefixtures("books", "_one_connection")
-@schema.include(method="GET", path_regex="depth|spot|futures|chart-data|snapshots|analytics|export|candles|price").parametrize()
+@schema.include(method="GET", path_regex=STORED).parametrize()
 @bounded
 def test_answers_about_what_is_stored_are_as_described(case, credentials):
     """Names at random are seldom known; these requests get as far as the data."""

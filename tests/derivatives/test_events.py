@@ -11,9 +11,18 @@ from derivatives.events import ForcedOrder, IdRange, Sequence, missing_ids
 
 def forced(**changes):
     told = {
-        "symbol": "DOGEUSDT", "side": "SELL", "order_type": "LIMIT", "time_in_force": "IOC", "status": "FILLED",
-        "price": "0.096340", "average_price": "0.096960", "quantity": "1147", "last_filled_quantity": "1147",
-        "filled_quantity": "1147", "trade_time": 1_790_526_560_090, "event_time": 1_790_526_561_105,
+        "symbol": "DOGEUSDT",
+        "side": "SELL",
+        "order_type": "LIMIT",
+        "time_in_force": "IOC",
+        "status": "FILLED",
+        "price": "0.096340",
+        "average_price": "0.096960",
+        "quantity": "1147",
+        "last_filled_quantity": "1147",
+        "filled_quantity": "1147",
+        "trade_time": 1_790_526_560_090,
+        "event_time": 1_790_526_561_105,
     }
     return ForcedOrder(**{**told, **changes})
 

@@ -26,6 +26,7 @@ let candles = null;
 let analysis = null; // of `analysed`, what is in view
 let analysed = "";
 let problem = "Reading what the rules say…";
+let tried = ""; // what was asked for last, and when
 let triedAt = -Infinity;
 let request = null; // of the latest choice; an answer to an older one is dropped
 let older = null;
@@ -125,10 +126,10 @@ function replace(fresh, elsewhere) {
   candles.take(state);
   exhausted = state.candles.length < state.stretch;
   wholeAt = performance.now();
-  if (!analysis) analysed = "";
+  if (!analysis) analysed = tried = "";
   pill.took(state);
   if (elsewhere) {
-    [analysis, hovered, analysed, triedAt] = [null, null, "", -Infinity];
+    [analysis, hovered, analysed, tried] = [null, null, "", ""];
     problem = candles.last ? "Reading what the rules say…" : "There are no closed candles yet.";
     rememberSymbol(choice.symbol);
     announce(`${choice.symbol} ${choice.market}, ${choice.timeframe}`);
@@ -266,12 +267,13 @@ function analysisKey() {
 }
 
 function analysisDue() {
-  return Boolean(candles.lastClosed) && analysed !== analysisKey() && performance.now() - triedAt > (analysis || problem.startsWith("Reading") ? 0 : AGAIN);
+  const key = analysisKey();
+  return Boolean(candles.lastClosed) && analysed !== key && (tried !== key || performance.now() - triedAt > AGAIN);
 }
 
 async function askAnalysis(signal) {
   const key = analysisKey();
-  triedAt = performance.now();
+  [tried, triedAt] = [key, performance.now()];
   if (tooFew()) return told(null, key);
   const asked = { symbol: choice.symbol, marketType: choice.market, timeframe: choice.timeframe };
   let answer = null;
@@ -284,7 +286,8 @@ async function askAnalysis(signal) {
 }
 
 function told(answer, key) {
-  [analysis, analysed] = [answer, key];
+  const behind = answer && answer.timestamp < candles.lastClosed.time * 1000; // it is asked for again in a minute
+  [analysis, analysed] = [answer, behind ? "" : key];
   if (!answer) problem = `Too few closed candles of this timeframe yet: ${state.fewest} are needed. A shorter timeframe may have them.`;
   draw();
 }

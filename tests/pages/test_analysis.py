@@ -237,3 +237,61 @@ def test_nothing_grave_in_any_look(analysis, viewport):
     else:
         page.keyboard.press("i")
     assert grave_in_all_looks(page) == {}
+
+
+JOIN = """async () => {
+    const { Candles } = await import("/static/js/analysis_candles.js");
+    const row = (time, closed = true, minutes = 5) => [time, 1, 2, 0.5, 1.5, 10, 3, closed, minutes, 5];
+    const candles = new Candles(5, new Set(["obv"]));
+    const take = (times, obv) => candles.take({ candles: times.map((time) => row(time)), indicators: { obv } });
+    take([3000, 3300, 3600], [0, 10, 5]);
+    const added = take([2100, 2400, 3000], [100, 130, 90]);  // older, with a sum that began elsewhere
+    candles.take({ candles: [row(3600), row(3900, false, 2)], indicators: { obv: [0, -4] } });
+    const { points, gaps } = candles.axis(2);
+    const months = new Candles(0);
+    return {
+        added,
+        obv: candles.sorted.map(({ values }) => values.obv),
+        times: points.map(({ time }) => time),
+        whitespace: points.filter(({ open }) => open === undefined).map(({ time }) => time),
+        gaps: gaps.map(({ from, to, text }) => [from, to, text]),
+        month: months.shift(Date.UTC(2026, 0, 1) / 1000, 1),
+        between: months.missingBetween(Date.UTC(2025, 10, 1) / 1000, Date.UTC(2026, 2, 1) / 1000),
+    };
+}"""
+
+
+def test_parts_of_a_history_are_joined_and_gaps_are_known(analysis):
+    page, _ = analysis("?symbol=NEWUSDT")
+    made = page.evaluate(JOIN)
+    assert made["added"] == 2
+    # 90 of the older part is 0 of the newer one, and the newest part's 0 is 5.
+    assert made["obv"] == [10, 40, 0, 10, 5, 1]
+    assert made["times"] == [2100, 2400, 2700, 3000, 3300, 3600, 3900, 4200, 4500]
+    assert made["whitespace"] == [2700, 4200, 4500]
+    assert made["gaps"] == [[2400, 3000, "1 candle missing"], [3900, 3900, "3 min missing"]]
+    assert made["month"] == 1769904000  # the first of February 2026
+    assert made["between"] == 3
+
+
+MEAN = """async () => {
+    const { Candles } = await import("/static/js/analysis_candles.js");
+    const { Depth } = await import("/static/js/analysis_depth.js");
+    const candles = new Candles(5);
+    candles.take({ candles: [600, 900].map((time) => [time, 1, 1, 1, 1, 1, 1, true, 5, 5]), indicators: {} });
+    const depth = new Depth("/");
+    const point = (time, bid, ask, bidComplete, step = 60) =>
+        depth.points.set(time, { time, bid, ask, bidComplete, askComplete: true, step });
+    point(540, 9, 9, true);
+    point(600, 4, 1, true);
+    point(840, 2, 1, true);
+    point(900, 1, 3, false);
+    point(1200, 9, 9, true);
+    point(960, 99, 1, true, 3600);
+    return [...depth.byCandle(candles)].map(([time, one]) => [time, one.diff, one.percentage, one.quality, one.count]);
+}"""
+
+
+def test_depth_of_a_candle_is_the_mean_of_its_minutes_with_its_mark(analysis):
+    page, _ = analysis("?symbol=NEWUSDT")
+    assert page.evaluate(MEAN) == [[600, 2, 50, "exact", 2], [900, -2, -50, "least", 1]]

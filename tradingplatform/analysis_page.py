@@ -66,6 +66,8 @@ class Choice:
     depth: Decimal
     tab: str
     refused: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
 
     @property
     def values(self) -> dict[str, str]:
@@ -93,7 +95,9 @@ def read_choice(parameters: Mapping[str, str]) -> Choice:
     shown = DEFAULT_SHOWN if wanted is None else tuple(name for name in SHOWN if name in wanted.split(","))
     tab = parameters.get("tab", "")
     tab = tab if tab in TABS else "chart"
-    return Choice(common.symbol, common.market, length, requests, shown, common.depth, tab, refused)
+    return Choice(
+        common.symbol, common.market, length, requests, shown, common.depth, tab, refused, common.start, common.end
+    )
 
 
 def _read_indicators(text: str) -> tuple[tuple[Request, ...], str]:
@@ -115,22 +119,36 @@ def picture(choice: Choice, row: Symbol, now: datetime, after: datetime | None, 
     """The page's state: candles (columns), their indicators, when the newest price was heard of. `after` and `before`
     are opening times, themselves included: what is new, or the stretch of history that ends there."""
     key = key_of(row)
-    made = indicators(key, choice.timeframe, choice.requests, now, after, before, STRETCH)
+    most = STRETCH if after or before else _stretch(choice, now)
+    made = indicators(key, choice.timeframe, choice.requests, now, after, before, most)
     found = selectors.newest(key, choice.timeframe, now)
     return {
-        "choice": choice.values,
+        "choice": choice.values | _view(choice),
         "refused": choice.refused,
         "now": epoch_ms(now),
         "base": row.base,
         "quote": row.quote,
         "decimals": decimals_of(row.tick_size),
         "minutes": choice.timeframe.minutes,
-        "stretch": STRETCH,
+        "stretch": most,
         "fewest": FEWEST,
         "heardAt": epoch_ms(found.at) if found else None,
         "progress": _progress(row, now),
         **_columns(made),
     }
+
+
+def _stretch(choice: Choice, now: datetime) -> int:
+    """As many candles as reach back to where the address looks, and some before; no more than an answer may hold."""
+    if choice.start is None or choice.start >= now:
+        return STRETCH
+    return min(selectors.MOST_CANDLES, max(STRETCH, choice.timeframe.count(choice.start, now) + 50))
+
+
+def _view(choice: Choice) -> dict[str, int | None]:
+    """The stretch in view, epoch seconds, where the picture was moved."""
+    moments = {"from": choice.start, "to": choice.end}
+    return {name: int(moment.timestamp()) if moment else None for name, moment in moments.items()}
 
 
 def _columns(made: Computed) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import { announce, onKey, showPill } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
 import { rememberSymbol } from "./preferences.js";
 
-const NAMES = ["symbol", "market", "timeframe", "indicators", "show", "depth", "tab"];
+const NAMES = ["symbol", "market", "timeframe", "indicators", "show", "depth", "tab", "from", "to"];
 const PLACE = ["symbol", "market", "timeframe"]; // a change of these is another picture
 const KEYS = { 1: "1", 2: "3", 3: "5", 4: "15", 5: "30", 6: "45", 7: "1H", 8: "4H", 9: "1D", 0: "1W" };
 const AGAIN = 60_000; // milliseconds after which an analysis that failed is asked for again
@@ -37,13 +37,13 @@ let hovered = null;
 const pill = new Pill(showPill);
 const depth = new Depth(urls.depthUrl);
 const menu = new Menu(catalogue, (labels) => choose({ indicators: labels.join(",") }));
-const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, hover, arranged: drawLegends });
+const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, moved, hover, arranged: drawLegends });
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
 // --- addresses -------------------------------------------------------------------------------------------------------
 
 function query(wanted) {
-  return new URLSearchParams(NAMES.map((name) => [name, wanted[name] ?? ""])).toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+  return new URLSearchParams(NAMES.filter((name) => wanted[name] != null).map((name) => [name, wanted[name]])).toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
 
 function addressOf(wanted) {
@@ -86,6 +86,7 @@ function shown() {
 
 function choose(changes) {
   const next = { ...choice, ...changes };
+  if (PLACE.some((name) => next[name] !== choice[name])) next.from = next.to = null;
   if (NAMES.every((name) => next[name] === choice[name])) return;
   history.pushState(next, "", addressOf(next));
   take(next);
@@ -99,6 +100,7 @@ async function take(next) {
   if (before.depth !== choice.depth) depth.reset(keyOfDepth());
   if (!elsewhere && before.indicators === choice.indicators) {
     draw();
+    if (choice.from !== before.from || choice.to !== before.to) lookThere();
     return shown().has("depth") && depth.from === null ? askBeside() : undefined;
   }
   request?.abort();
@@ -137,6 +139,7 @@ function replace(fresh, elsewhere) {
   if (depth.key !== keyOfDepth()) depth.reset(keyOfDepth());
   refreshControls();
   draw(elsewhere);
+  if (elsewhere) lookThere();
   poller.postpone();
   if (elsewhere) askBeside();
 }
@@ -201,6 +204,18 @@ function drawEmpty() {
   const far = progress ? `Its history is ${progress.percent.toFixed(1)}% collected${progress.error ? `; the last attempt failed: ${progress.error}` : ""}.` : "Its history has not been asked for yet; the collector begins with its next minute.";
   empty.querySelector("strong").textContent = `No candles of ${choice.symbol} ${choice.market} yet`;
   document.getElementById("empty-why").textContent = `${far} They appear here by themselves.`;
+}
+
+/** The stretch that the address names, or the newest candles. */
+function lookThere() {
+  if (choice.from) chart.between(choice.from, choice.to);
+  else chart.whole();
+}
+
+function moved(range) {
+  choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
+  clearTimeout(moved.timer);
+  moved.timer = setTimeout(() => history.replaceState(choice, "", addressOf(choice)), 250);
 }
 
 function hover(time) {

@@ -21,11 +21,11 @@ function colours() {
 }
 
 export class AnalysisChart {
-  /** `events`: older(), moved(following), hover(time or null), arranged() when the panes have new places. */
+  /** `events`: older(), moved({from, to} in epoch seconds, or null), hover(time or null), arranged() when the panes have new places. */
   constructor(element, events) {
     this.element = element;
     this.events = events;
-    this.following = true;
+    this.points = [];
     this.handAt = -Infinity;
     this.parts = []; // {spec, line, series, pane}
     this.lines = [];
@@ -71,7 +71,8 @@ export class AnalysisChart {
 
   ranged(range) {
     if (!range || performance.now() - this.handAt > HAND) return;
-    this.following = false;
+    const time = (index) => this.points[Math.max(0, Math.min(this.points.length - 1, Math.round(index)))]?.time;
+    this.events.moved({ from: time(range.from), to: time(range.to) });
     if (range.from < 20) this.events.older();
   }
 
@@ -130,13 +131,13 @@ export class AnalysisChart {
   /** `view`: {candles, depth (by time), specs, shown, analysis or null, decimals}. */
   show(view, elsewhere = false) {
     this.view = view;
-    if (elsewhere) this.following = true;
     this.format = { type: "price", precision: view.decimals, minMove: 10 ** -view.decimals };
     this.price.applyOptions({ priceFormat: this.format });
     this.layout(view.specs, view.shown);
     const ahead = Math.max(0, ...Object.values(view.candles.ahead ?? {}).map((values) => values.length));
     this.ahead = view.specs.some(({ indicator }) => indicator.name === "ichimoku") ? ahead : 0;
     const { points, gaps } = view.candles.axis(this.ahead);
+    this.points = points;
     this.color = colours();
     this.fillPrice(points);
     for (const part of this.parts) this.fill(part, points);
@@ -237,10 +238,10 @@ export class AnalysisChart {
   }
 
   reset() {
-    this.following = true;
     this.handAt = -Infinity;
     this.chart.priceScale("right").setAutoScale(true);
     this.whole();
+    this.events.moved(null);
   }
 
   /** Brings a candle into the middle. */
@@ -252,10 +253,11 @@ export class AnalysisChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: index - half, to: index + half });
   }
 
-  /** The opening time at the left of the picture (epoch s), or null. */
-  get leftTime() {
-    const range = this.chart.timeScale().getVisibleRange();
-    return range ? range.from : null;
+  /** The stretch between two moments (epoch s), as an address names it; what is not loaded is left out. */
+  between(from, to) {
+    const first = this.points.findIndex(({ time }) => time >= from);
+    const last = this.points.findLastIndex(({ time }) => time <= to);
+    if (first >= 0 && last > first) this.chart.timeScale().setVisibleLogicalRange({ from: first, to: last });
   }
 
   /** {top, parts} of each pane: where its legend stands, and what it shows. */

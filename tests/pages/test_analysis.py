@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_
 from tests.pages.test_chart_page import near, pixels
 
 pytestmark = pytest.mark.browser
+MOMENT = re.compile(r"\d\d [A-Z][a-z]{2}, \d\d:\d\d")
 GREEN, RED, ORANGE = (46, 189, 133), (246, 86, 107), (255, 180, 84)
 
 
@@ -237,6 +240,27 @@ def test_nothing_grave_in_any_look(analysis, viewport):
     else:
         page.keyboard.press("i")
     assert grave_in_all_looks(page) == {}
+
+
+def test_a_moved_picture_is_in_the_address(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=15&show=")
+    box = page.locator("#chart").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 700, box["y"] + 200, steps=4)
+    page.mouse.up()
+    page.wait_for_function("() => location.search.includes('from=')")
+    page.wait_for_timeout(1700)  # what the hand has thrown comes to rest
+    page.mouse.move(box["x"] + 400, box["y"] + 201)
+    there = legend(page)
+    other, _ = analysis(page.url[page.url.index("?") :])
+    other.mouse.move(box["x"] + 400, box["y"] + 201)
+    moments = [
+        datetime.strptime(MOMENT.search(text)[0], "%d %b, %H:%M").replace(tzinfo=UTC) for text in (there, legend(other))
+    ]
+    assert abs(moments[0] - moments[1]) <= timedelta(minutes=15)  # to the candle
+    page.keyboard.press("r")
+    page.wait_for_function("() => !location.search.includes('from=')")
 
 
 JOIN = """async () => {

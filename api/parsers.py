@@ -8,6 +8,7 @@ from django.conf import settings
 from rest_framework.parsers import BaseParser
 
 from api.exceptions import ApiError
+from markets.nesting import MOST_NESTED, too_deep
 
 
 class JsonParser(BaseParser):
@@ -22,6 +23,8 @@ class JsonParser(BaseParser):
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise ApiError(413, "body_too_large", f"The body is larger than {limit} bytes")
+        if too_deep(body):
+            raise ApiError(400, "invalid_json", f"The body is nested deeper than {MOST_NESTED} levels")
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:

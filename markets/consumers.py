@@ -15,6 +15,7 @@ import msgspec
 from django.conf import settings
 
 from markets.hub import hub
+from markets.nesting import too_deep
 from markets.sockets import COUNTERS, OUTLET, Frame, Send, SendOutlet, Writer
 
 logger = logging.getLogger(__name__)
@@ -163,6 +164,8 @@ class Socket:
 
 def _decoded(text: str | bytes) -> dict[str, Any]:
     try:
+        if too_deep(text if isinstance(text, bytes) else text.encode()):
+            raise Refused("invalid_json", "The message is nested too deep")
         message = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Refused("invalid_json", "The message is not JSON") from error

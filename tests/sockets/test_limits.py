@@ -20,6 +20,7 @@ from tests.sockets.test_depth import close_code, opened, told_by, until
 
 SYMBOL = SYMBOLS[10]
 PATH = f"/ws/depth?symbol={SYMBOL}"
+MOST_HELD = 6000  # frames that kernels may hold for a reader that stalls
 
 
 def figures(site):
@@ -140,13 +141,13 @@ def test_a_slow_reader_skips_and_harms_nobody_and_is_closed_at_last(site, feed):
     with opened(site, PATH) as client:
         told_by(client)
         count = 0
-        while figures(site)["frames_skipped"] - before["frames_skipped"] < 50 and count < 1000:
+        while figures(site)["frames_skipped"] - before["frames_skipped"] < 50 and count < MOST_HELD:
             for _ in range(20):
                 feed.publish(SYMBOL)
                 message = until(client, lambda message: message["type"] == "update")
                 assert message["seq"] == len(feed.published["SPOT", SYMBOL])
             count += 20
-        assert count < 1000
+        assert count < MOST_HELD
         wait_for(lambda: figures(site)["closed_slow"] > before["closed_slow"], 20)
         numbers = []
         try:

@@ -10,12 +10,14 @@ from django.http.request import split_domain_port, validate_host
 
 from api.permissions import may_read
 from depth import routing as depth
+from derivatives import routing as derivatives
+from dex import routing as dex
 from markets.consumers import BAD_REQUEST, Receive, Refused, Socket
 from markets.sockets import Send
 from markets.storage import DATABASE_AWAY
 
-PATHS: dict[str, type[Socket]] = {**depth.PATHS}
-TYPES: dict[str, type[Socket]] = {**depth.TYPES}  # of /ws, by `type`
+PATHS: dict[str, type[Socket]] = {**depth.PATHS, **dex.PATHS}
+TYPES: dict[str, type[Socket]] = {**depth.TYPES, **derivatives.TYPES}  # of /ws, by `type`
 
 
 class UnknownType(Socket):

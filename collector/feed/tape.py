@@ -13,6 +13,7 @@ from django.db import connection
 
 from collector.exchanges.streams import AggregateTrade, Kind, Liquidation, MarkPrice, Message
 from collector.feed.parts import Wish
+from collector.feed.tape_live import LiveTape
 from depth.services import SpoolFull, accept, kind
 from derivatives import services
 from derivatives.events import ForcedOrder, IdRange, Mark, Trade
@@ -79,6 +80,7 @@ class Tape:
         self.forced_orders: Basket[ForcedOrder] = Basket()
         self.gaps: Basket[IdRange] = Basket()
         self.taken = 0
+        self.live: LiveTape | None = None  # tells those who watch
         self._sequences: dict[Key, IdSequence] = {}
         self._contracts: frozenset[str] = frozenset()
         self._wishes: list[Wish] = []
@@ -122,6 +124,8 @@ class Tape:
             it.market, it.symbol, it.id, it.trade_time, it.event_time, it.price, it.quantity, it.first_trade_id,
             it.last_trade_id, it.buyer_is_maker,
         )  # fmt: skip
+        if is_new and self.live is not None:
+            self.live.trade(made)
         if not self.trades.put(made) and is_new:
             self.gaps.put(IdRange(it.market, it.symbol, it.id, it.id))
 
@@ -145,9 +149,13 @@ class Tape:
         if made not in self._forced:  # over two connections, while one is renewed
             self._forced.append(made)
             self.forced_orders.put(made)
+            if self.live is not None:
+                self.live.liquidation(it.market, made)
 
     def lost(self, wishes: Collection[Wish], down: bool) -> None:
         """Missed trades show by the ids of the next ones; mark prices and liquidations cannot be had again."""
+        if down and self.live is not None:
+            self.live.down([(wish.market, wish.symbol) for wish in wishes if wish.kind == Kind.TRADES and wish.symbol])
 
     def unreadable(self, wishes: Collection[Wish], reason: str) -> None:
         """As `lost`."""

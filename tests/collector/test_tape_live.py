@@ -1,0 +1,95 @@
+"""Live trades from the exchange through the feed and Redis: told only of what is watched, whole and in order."""
+
+import threading
+import time
+
+import msgspec
+import pytest
+
+from collector.feed.run import Feed
+from derivatives.broadcast import WANTED, WANTED_SECONDS, TapeMessage, channel, member, wanted
+from derivatives.models import ForceOrder, Trade
+from markets.connections import broker_redis
+from tests.collector.feeding import running, until
+from tests.collector.test_tape import tape  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BTC, ETH = ("FUTURES", "BTCUSDT"), ("SPOT", "ETHUSDT")
+
+
+class Heard:
+    """Every message of some channels."""
+
+    def __init__(self, *keys):
+        self.messages = []
+        self._pubsub = broker_redis().pubsub(ignore_subscribe_messages=True)
+        self._pubsub.subscribe(*(channel(*key) for key in keys))
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        while not self._end.is_set():
+            message = self._pubsub.get_message(timeout=0.1)
+            if message:
+                self.messages.append(msgspec.json.decode(message["data"], type=TapeMessage))
+
+    def of(self, key):
+        return [it for it in list(self.messages) if (it.market_type, it.symbol) == key]
+
+    def trades(self, key):
+        return [trade for it in self.of(key) for trade in it.trades]
+
+    def stop(self):
+        self._end.set()
+        self._thread.join()
+        self._pubsub.close()
+
+
+@pytest.fixture
+def heard(tape):  # noqa: F811
+    listening = Heard(BTC, ETH)
+    yield listening
+    listening.stop()
+
+
+def want(*keys):
+    broker_redis().zadd(WANTED, {member(*key): time.time() for key in keys})
+
+
+def test_what_is_watched_is_told_whole_and_in_order(tape, heard):  # noqa: F811
+    want(BTC)
+    with running(Feed()):
+        until(lambda: len(heard.trades(BTC)) > 10 and any(it.liquidations for it in heard.of(BTC)), 40)
+    assert not heard.of(ETH)
+    told = heard.trades(BTC)
+    ids = [trade.id for trade in told]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    rows = {row.id: row for row in Trade.objects.filter(market_type="FUTURES", symbol="BTCUSDT")}
+    for trade in told:
+        row = rows[trade.id]
+        assert (trade.price, trade.quantity) == (f"{row.price:f}", f"{row.quantity:f}")
+        assert (trade.side == "sell") == row.buyer_is_maker
+        assert trade.timestamp == round(row.trade_time.timestamp() * 1000)
+    for it in heard.of(BTC):
+        assert (it.first_id, it.last_id) == ((it.trades[0].id, it.trades[-1].id) if it.trades else (None, None))
+    stored = {f"{row.notional:f}" for row in ForceOrder.objects.filter(symbol="BTCUSDT")}
+    assert {one.notional for it in heard.of(BTC) for one in it.liquidations} <= stored
+
+
+def test_a_connection_that_is_down_is_told_and_one_that_is_back(tape, heard):  # noqa: F811
+    want(ETH)
+    with running(Feed()):
+        until(lambda: heard.trades(ETH), 30)
+        tape.fault("refuse", market="spot", seconds=3)
+        tape.fault("cut", market="spot")
+        until(lambda: heard.of(ETH)[-1].ws_status == "disconnected", 15)
+        before = len(heard.trades(ETH))
+        until(lambda: len(heard.trades(ETH)) > before and heard.of(ETH)[-1].ws_status == "connected", 30)
+
+
+def test_marks_of_those_who_left_go(empty_redis):
+    now = time.time()
+    empty_redis.zadd(WANTED, {"SPOT:BTCUSDT": now - WANTED_SECONDS - 1, "FUTURES:BTCUSDT": now})
+    assert wanted(empty_redis, now) == {BTC}
+    assert empty_redis.zcard(WANTED) == 1

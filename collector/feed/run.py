@@ -17,11 +17,8 @@ from collector.events import Event, Type
 from collector.exchanges import STREAMS
 from collector.exchanges.streams import Kind
 from collector.feed.books import BookRules, Books
-from collector.feed.candle_polls import CandlePolls
-from collector.feed.candles import CandleKeeper, Candles, candles_to_follow
 from collector.feed.engine import Engine
 from collector.feed.keeping import Keeping
-from collector.feed.leases import Leases, Shard
 from collector.feed.minutes import is_ready
 from collector.feed.publisher import Publisher
 from collector.feed.report import Reporter
@@ -29,7 +26,7 @@ from collector.feed.snapshots import SnapshotDesk
 from collector.feed.tape import Tape, TapeKeeper
 from collector.feed.tape_live import LiveTape
 from collector.feed.tape_wanted import tape_to_follow
-from collector.feed.wanted import registered, symbols_to_follow
+from collector.feed.wanted import Shard, symbols_to_follow
 from collector.handover import announce
 from collector.limits import WeightBudget, budget
 from collector.spool_use import publish
@@ -42,7 +39,6 @@ logger = logging.getLogger(__name__)
 STEP = 0.25
 FOLLOW_EVERY = 2.0
 TAPE_EVERY = 10.0
-CANDLES_EVERY = 10.0
 ANNOUNCE_EVERY = 1.0
 REPORT_EVERY = 2.0
 BUDGET_EVERY = 15.0
@@ -57,26 +53,18 @@ class Feed:
         self.venue = venue(exchange)
         addresses = {market: parts["ws"] for market, parts in settings.VENUE_URLS[exchange].items()}
         self.keeping = Keeping(exchange)
-        self.leases = Leases(self.shard, lambda symbols: self.publisher.taken(symbols), self._leases_changed)
-        self.publisher = Publisher(self.leases.guard)
+        self.publisher = Publisher()
         self.engine = Engine(STREAMS[exchange](addresses), self.keeping)
         self.desk = SnapshotDesk(self.venue, self._budget, self.keeping.event)
         rules = BookRules(
             settings.DEPTH_BANDS, settings.LIVE_RATE, settings.ORDERBOOK_LEVELS, settings.ORDERBOOK_UPDATE_INTERVAL
         )
-        later = self.engine.inbox.call
-        self.books = Books(rules, self.desk, self.publisher, self.keeping, later, self.leases.may_store)
+        self.books = Books(rules, self.desk, self.publisher, self.keeping, self.engine.inbox.call)
         self.engine.add(self.books)
         self.tape = Tape()
-        self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.leases.holds)
+        self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.shard.holds)
         self.engine.add(self.tape)
         self._tape_keeper = TapeKeeper(self.tape, self._events_lost)
-        self.candles = Candles()
-        self.engine.add(self.candles)
-        self._candle_keeper = CandleKeeper(self.candles, self._events_lost)
-        self._candle_polls = CandlePolls(
-            self.candles, self.venue, self._budget, settings.REALTIME_INTERVAL, self.engine.inbox.call
-        )
         self.reporter = Reporter(str(self.shard), self.engine, self.books, self.publisher, self.desk, self.keeping)
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
@@ -84,13 +72,10 @@ class Feed:
     def run(self) -> None:
         """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
         self.keeping.begin()
-        self.leases.begin()
         self.publisher.begin()
         with suppress(RedisError):
             self.reporter.remember()
         self._tape_keeper.begin()
-        self._candle_keeper.begin()
-        self._candle_polls.begin()
         self.live_tape.begin()
         housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
         housekeeper.start()
@@ -101,10 +86,7 @@ class Feed:
             self._stopping.set()
             self.desk.end()
             self.publisher.end()
-            self.leases.end()
             self._tape_keeper.end()
-            self._candle_polls.end()
-            self._candle_keeper.end()
             self.live_tape.end()
             self.keeping.end()
             housekeeper.join(2.0)
@@ -124,18 +106,16 @@ class Feed:
             for every, task in (
                 (FOLLOW_EVERY, self._follow),
                 (TAPE_EVERY, self._follow_tape),
-                (CANDLES_EVERY, self._follow_candles),
                 (BUDGET_EVERY, self._know_budgets),
                 (ANNOUNCE_EVERY, self._announce),
-                (REPORT_EVERY, self._report),
+                (REPORT_EVERY, self.reporter.write),
                 (SPOOL_EVERY, _work_off_spool),
             ):
                 self._do(every, task)
             self._stopping.wait(STEP)
         try:
-            if not self.leases.standby:
-                announce(str(self.shard), [], time())
-                self.reporter.withdraw()
+            announce(str(self.shard), [], time())
+            self.reporter.withdraw()
         except RedisError as error:
             logger.warning("the feed's end is not told: Redis is away (%s)", error)
         connection.close()
@@ -153,32 +133,19 @@ class Feed:
             logger.exception("%s did not go well", name)
 
     def _follow(self) -> None:
-        rows = registered(self.venue)
-        self.leases.want(symbol for _, symbol in rows)
-        leaving = self.leases.leaving
-        found = symbols_to_follow(self.venue, rows, self.leases, settings.LIVE_ON_DEMAND)
+        found = symbols_to_follow(self.venue, self.shard, settings.LIVE_ON_DEMAND)
         symbols = {key: one for key, one in found.items() if Kind.DEPTH in settings.STREAM_KINDS[key[0]]}
         running = is_running()
 
         def use() -> None:
             self.books.minutes.running = running
-            self.books.follow(symbols, leaving)
-            if leaving:
-                self.publisher.then(lambda: self.leases.let_go(leaving))
+            self.books.follow(symbols)
 
         self.engine.inbox.call(use)
 
     def _follow_tape(self) -> None:
-        chosen = tape_to_follow(self.venue, self.leases, self.tape.followed(), is_running())
+        chosen = tape_to_follow(self.venue, self.shard, self.tape.followed(), is_running())
         self.engine.inbox.call(lambda: self.tape.follow(chosen))
-
-    def _follow_candles(self) -> None:
-        chosen = candles_to_follow(self.venue, self.leases, is_running())
-        self.engine.inbox.call(lambda: self.candles.follow(chosen))
-
-    def _leases_changed(self) -> None:
-        """From the thread of leases: the housekeeper looks at once."""
-        self._due.clear()
 
     def _events_lost(self, text: str) -> None:
         logger.critical("%s", text)
@@ -189,17 +156,10 @@ class Feed:
         for market in self.venue.markets:
             budget_of(self.venue, market)
 
-    def _report(self) -> None:
-        if not self.leases.standby:
-            self.reporter.write()
-
     def _announce(self) -> None:
-        if self.leases.standby:
-            return
         now = time()
         running = self.books.minutes.running
-        followed = [item for item in list(self.books.followed.items()) if self.leases.may_store(item[0][1])]
-        ready = [key for key, book in followed if running and is_ready(book, now)]
+        ready = [key for key, book in list(self.books.followed.items()) if running and is_ready(book, now)]
         announce(str(self.shard), ready, now)
 
 

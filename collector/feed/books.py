@@ -64,9 +64,10 @@ class Books:
         publisher: Publisher,
         keeping: Keeping,
         later: Callable[[Callable[[], None]], None],
+        may_store: Callable[[str], bool] = lambda symbol: True,
     ) -> None:
         self.followed: dict[Key, Followed] = {}
-        self.minutes = MinuteBooks(keeping)
+        self.minutes = MinuteBooks(keeping, may_store)
         self._rules = rules
         self._desk = desk
         self._publisher = publisher
@@ -79,12 +80,15 @@ class Books:
 
     # --- which ----------------------------------------------------------------------------------------------------
 
-    def follow(self, symbols: Mapping[Key, LiveSymbol]) -> None:
-        """From now on these; in the thread of frames."""
+    def follow(self, symbols: Mapping[Key, LiveSymbol], leaving: Collection[str] = ()) -> None:
+        """From now on these; in the thread of frames. Symbols that are `leaving` go on elsewhere."""
         for key in set(self.followed) - set(symbols):
-            del self.followed[key]
+            book = self.followed.pop(key)
             self._dirty.pop(key, None)
-            self._publisher.gone(*key)
+            if key[1] in leaving:
+                self._publisher.state(*key, State(book.told, WsStatus.STALE, book.sync.received_at))
+            else:
+                self._publisher.gone(*key)
         for key, chosen in symbols.items():
             known = self.followed.get(key)
             if known is None:
@@ -174,7 +178,7 @@ class Books:
             if wanted is not None:
                 limit, needed = wanted
                 limit = min(limit, book.deepest)
-                priority = Priority.RESYNC if needed else Priority.REPAIR
+                priority = Priority.RESYNC if needed else Priority.DEEPENING
                 done = partial(self._fetched, book, needed)
                 self._desk.fetch(book.market, book.symbol, limit, priority, done)
 

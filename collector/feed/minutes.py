@@ -5,7 +5,7 @@ The feed has the first seconds of a minute to take its books. What it is going t
 and whichever comes second adds nothing."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from collector.feed.followed import Followed
@@ -20,8 +20,9 @@ Key = tuple[str, str]  # market, symbol
 class MinuteBooks:
     """Takes books at the beginning of each minute; belongs to the thread of frames. `running`: collection is on."""
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: Keeping, may_store: Callable[[str], bool] = lambda symbol: True) -> None:
         self.running = False
+        self._may_store = may_store
         self._keeping = keeping
         self._minute: int | None = None
         self._due: set[Key] = set()
@@ -41,7 +42,7 @@ class MinuteBooks:
             book = followed.get(key)
             if book is None:
                 self._due.discard(key)
-            elif is_ready(book, wall):
+            elif is_ready(book, wall) and self._may_store(key[1]):
                 self._due.discard(key)
                 books[book.market].append(_collected(book, wall))
         for found in books.values():

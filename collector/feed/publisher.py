@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
-from redis import RedisError
+from redis import Redis, RedisError
 
+from collector.feed.fence import FencedRedis, LeaseLost
+from collector.feed.leases import Guard
 from depth import broadcast
 from depth.broadcast import LiveBook, Publication, ToldBook
 from markets.connections import broker_redis
@@ -17,9 +19,11 @@ from markets.connections import broker_redis
 logger = logging.getLogger(__name__)
 
 PAUSE_WITHOUT_REDIS = 0.5
+PAUSE_WITHOUT_LEASE = 0.05
 STATUS_EVERY = 5.0
 SHORT = 0.005  # seconds in which states gather into one trip
 Key = tuple[str, str]  # market, symbol
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,10 @@ class State:
 
 
 class Publisher:
-    """Sends what it is given. Only the newest state of a symbol waits, however long Redis is away."""
+    """Sends what it is given. Only the newest state of a symbol waits, however long Redis is away. `guard` gives leave:
+    None, and everything waits; what is of no symbol that is held is dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Callable[[], Guard | None]) -> None:
         self.published = 0
         self.failures = 0
         self.slowest = 0.0  # seconds from message to publication, since it was last read
@@ -43,7 +48,10 @@ class Publisher:
         self._books: dict[Key, LiveBook] = {}
         self._outside: dict[Key, ToldBook] = {}
         self._gone: set[Key] = set()
-        self._sequences: dict[Key, int] | None = None
+        self._guard = guard
+        self._then: list[Callable[[], None]] = []
+        self._sequences: dict[Key, int] = {}
+        self._taken: set[str] = set()  # symbols that another feed may have published since
         self._lock = threading.Lock()
         self._filled = threading.Event()
         self._ended = threading.Event()
@@ -79,6 +87,17 @@ class Publisher:
             self._gone.add((market, symbol))
         self._filled.set()
 
+    def taken(self, symbols: Collection[str]) -> None:
+        """These are published here from now on: their numbers go on after whoever did before."""
+        with self._lock:
+            self._taken |= set(symbols)
+
+    def then(self, action: Callable[[], None]) -> None:
+        """To be done when what waits now is sent; in the publisher's thread."""
+        with self._lock:
+            self._then.append(action)
+        self._filled.set()
+
     def _run(self) -> None:
         while not self._ended.is_set():
             self._filled.wait(1.0)
@@ -88,30 +107,47 @@ class Publisher:
         self._send_all()
 
     def _send_all(self) -> None:
+        guard = self._guard()
+        if guard is None:
+            self._ended.wait(PAUSE_WITHOUT_LEASE)
+            self._filled.set()
+            return
         with self._lock:
             states, self._states = self._states, {}
             books, self._books = self._books, {}
             outside, self._outside = self._outside, {}
             gone, self._gone = self._gone, set()
+            then, self._then = self._then, []
         try:
-            self._send(states, books, outside, gone)
-        except RedisError as error:
+            held = guard.symbols
+            self._send(
+                guard.fence, _of(held, states), _of(held, books), _of(held, outside), {k for k in gone if k[1] in held}
+            )
+        except (RedisError, LeaseLost) as error:
             self.failures += 1
-            logger.warning("live books are not published: Redis is away (%s)", error)
+            logger.warning("live books are not published: %s", _why(error))
             with self._lock:
                 self._states = states | self._states
                 self._gone |= gone - set(self._states)
+                self._then = then + self._then
             self._ended.wait(PAUSE_WITHOUT_REDIS)
             self._filled.set()
         except Exception:
             logger.exception("states were not published")
+        else:
+            for action in then:
+                action()
 
     def _send(
-        self, states: dict[Key, State], books: dict[Key, LiveBook], outside: dict[Key, ToldBook], gone: set[Key]
+        self,
+        fence: str,
+        states: dict[Key, State],
+        books: dict[Key, LiveBook],
+        outside: dict[Key, ToldBook],
+        gone: set[Key],
     ) -> None:
-        client = broker_redis()
-        if self._sequences is None:
-            self._sequences = broadcast.last_sequences(client)
+        client = cast("Redis", FencedRedis(broker_redis(), fence))
+        self._know_sequences()
         now = time.time()
         messages = [self._message(key, state, now) for key, state in states.items() if state.told is not None]
         if messages:
@@ -124,21 +160,44 @@ class Publisher:
         if books:
             broadcast.keep_books(client, books.values())
         if outside:
-            self._tell_outside(outside)
+            self._tell_outside(client, outside)
         for market, symbol in gone:
             client.delete(broadcast.state_key(market, symbol), broadcast.book_key(market, symbol))
             broadcast.publish_status(client, market, symbol, broadcast.WsStatus.OFF)
 
+    def _know_sequences(self) -> None:
+        """Numbers never come twice: those of symbols that are new here go on after what is known of them."""
+        with self._lock:
+            taken, self._taken = self._taken, set()
+        if not taken:
+            return
+        try:
+            last = broadcast.last_sequences(broker_redis())
+        except RedisError:
+            with self._lock:
+                self._taken |= taken
+            raise
+        for key, seq in last.items():
+            if key[1] in taken:
+                self._sequences[key] = max(seq, self._sequences.get(key, 0))
+
     def _message(self, key: Key, state: State, now: float) -> Publication:
         assert state.told is not None  # noqa: S101 - the caller looked
-        assert self._sequences is not None  # noqa: S101 - the caller read them
         seq = self._sequences[key] = self._sequences.get(key, 0) + 1
         return broadcast.state_message(state.told, state.ws_status, round(now * 1000), seq)
 
-    def _tell_outside(self, tops: dict[Key, ToldBook]) -> None:
-        pipe = broker_redis().pipeline(transaction=False)
+    def _tell_outside(self, client: Redis, tops: dict[Key, ToldBook]) -> None:
+        pipe = client.pipeline(transaction=False)
         for top in tops.values():
             body = msgspec.json.encode(broadcast.outside_body(top, top.last_update_id))
             for channel in broadcast.outside_channels(top.symbol):
                 pipe.publish(channel, body)
         pipe.execute()
+
+
+def _of(symbols: Collection[str], waiting: dict[Key, T]) -> dict[Key, T]:
+    return {key: it for key, it in waiting.items() if key[1] in symbols}
+
+
+def _why(error: Exception) -> str:
+    return "the lease has ended" if isinstance(error, LeaseLost) else f"Redis is away ({error})"

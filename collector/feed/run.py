@@ -19,6 +19,7 @@ from collector.exchanges.streams import Kind
 from collector.feed.books import BookRules, Books
 from collector.feed.engine import Engine
 from collector.feed.keeping import Keeping
+from collector.feed.leases import Leases, Shard
 from collector.feed.minutes import is_ready
 from collector.feed.publisher import Publisher
 from collector.feed.report import Reporter
@@ -26,7 +27,7 @@ from collector.feed.snapshots import SnapshotDesk
 from collector.feed.tape import Tape, TapeKeeper
 from collector.feed.tape_live import LiveTape
 from collector.feed.tape_wanted import tape_to_follow
-from collector.feed.wanted import Shard, symbols_to_follow
+from collector.feed.wanted import registered, symbols_to_follow
 from collector.handover import announce
 from collector.limits import WeightBudget, budget
 from collector.spool_use import publish
@@ -53,16 +54,18 @@ class Feed:
         self.venue = venue(exchange)
         addresses = {market: parts["ws"] for market, parts in settings.VENUE_URLS[exchange].items()}
         self.keeping = Keeping(exchange)
-        self.publisher = Publisher()
+        self.leases = Leases(self.shard, lambda symbols: self.publisher.taken(symbols), self._leases_changed)
+        self.publisher = Publisher(self.leases.guard)
         self.engine = Engine(STREAMS[exchange](addresses), self.keeping)
         self.desk = SnapshotDesk(self.venue, self._budget, self.keeping.event)
         rules = BookRules(
             settings.DEPTH_BANDS, settings.LIVE_RATE, settings.ORDERBOOK_LEVELS, settings.ORDERBOOK_UPDATE_INTERVAL
         )
-        self.books = Books(rules, self.desk, self.publisher, self.keeping, self.engine.inbox.call)
+        later = self.engine.inbox.call
+        self.books = Books(rules, self.desk, self.publisher, self.keeping, later, self.leases.may_store)
         self.engine.add(self.books)
         self.tape = Tape()
-        self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.shard.holds)
+        self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.leases.holds)
         self.engine.add(self.tape)
         self._tape_keeper = TapeKeeper(self.tape, self._events_lost)
         self.reporter = Reporter(str(self.shard), self.engine, self.books, self.publisher, self.desk, self.keeping)
@@ -72,6 +75,7 @@ class Feed:
     def run(self) -> None:
         """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
         self.keeping.begin()
+        self.leases.begin()
         self.publisher.begin()
         with suppress(RedisError):
             self.reporter.remember()
@@ -86,6 +90,7 @@ class Feed:
             self._stopping.set()
             self.desk.end()
             self.publisher.end()
+            self.leases.end()
             self._tape_keeper.end()
             self.live_tape.end()
             self.keeping.end()
@@ -108,14 +113,15 @@ class Feed:
                 (TAPE_EVERY, self._follow_tape),
                 (BUDGET_EVERY, self._know_budgets),
                 (ANNOUNCE_EVERY, self._announce),
-                (REPORT_EVERY, self.reporter.write),
+                (REPORT_EVERY, self._report),
                 (SPOOL_EVERY, _work_off_spool),
             ):
                 self._do(every, task)
             self._stopping.wait(STEP)
         try:
-            announce(str(self.shard), [], time())
-            self.reporter.withdraw()
+            if not self.leases.standby:
+                announce(str(self.shard), [], time())
+                self.reporter.withdraw()
         except RedisError as error:
             logger.warning("the feed's end is not told: Redis is away (%s)", error)
         connection.close()
@@ -133,19 +139,28 @@ class Feed:
             logger.exception("%s did not go well", name)
 
     def _follow(self) -> None:
-        found = symbols_to_follow(self.venue, self.shard, settings.LIVE_ON_DEMAND)
+        rows = registered(self.venue)
+        self.leases.want(symbol for _, symbol in rows)
+        leaving = self.leases.leaving
+        found = symbols_to_follow(self.venue, rows, self.leases, settings.LIVE_ON_DEMAND)
         symbols = {key: one for key, one in found.items() if Kind.DEPTH in settings.STREAM_KINDS[key[0]]}
         running = is_running()
 
         def use() -> None:
             self.books.minutes.running = running
-            self.books.follow(symbols)
+            self.books.follow(symbols, leaving)
+            if leaving:
+                self.publisher.then(lambda: self.leases.let_go(leaving))
 
         self.engine.inbox.call(use)
 
     def _follow_tape(self) -> None:
-        chosen = tape_to_follow(self.venue, self.shard, self.tape.followed(), is_running())
+        chosen = tape_to_follow(self.venue, self.leases, self.tape.followed(), is_running())
         self.engine.inbox.call(lambda: self.tape.follow(chosen))
+
+    def _leases_changed(self) -> None:
+        """From the thread of leases: the housekeeper looks at once."""
+        self._due.clear()
 
     def _events_lost(self, text: str) -> None:
         logger.critical("%s", text)
@@ -156,10 +171,17 @@ class Feed:
         for market in self.venue.markets:
             budget_of(self.venue, market)
 
+    def _report(self) -> None:
+        if not self.leases.standby:
+            self.reporter.write()
+
     def _announce(self) -> None:
+        if self.leases.standby:
+            return
         now = time()
         running = self.books.minutes.running
-        ready = [key for key, book in list(self.books.followed.items()) if running and is_ready(book, now)]
+        followed = [item for item in list(self.books.followed.items()) if self.leases.may_store(item[0][1])]
+        ready = [key for key, book in followed if running and is_ready(book, now)]
         announce(str(self.shard), ready, now)
 
 

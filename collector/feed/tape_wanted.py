@@ -7,9 +7,9 @@ from django.conf import settings
 
 from collector.exchanges.base import Venue
 from collector.exchanges.streams import Kind
+from collector.feed.leases import WHOLE_MARKET, Holder
 from collector.feed.parts import Wish
 from collector.feed.tape import Key, TapePlan
-from collector.feed.wanted import Shard
 from derivatives.selectors import newest_ids
 from markets.selectors import collected_symbols
 
@@ -17,7 +17,7 @@ from markets.selectors import collected_symbols
 REACH = timedelta(hours=48)
 
 
-def tape_to_follow(venue: Venue, shard: Shard, followed: Collection[Key], running: bool) -> TapePlan:
+def tape_to_follow(venue: Venue, holder: Holder, followed: Collection[Key], running: bool) -> TapePlan:
     """What is wanted now; nothing while collection is switched off. Series that are not in `followed` begin behind
     their newest stored trade. Raises one of DATABASE_AWAY."""
     if not running:
@@ -26,11 +26,11 @@ def tape_to_follow(venue: Venue, shard: Shard, followed: Collection[Key], runnin
     contracts: set[str] = set()
     for market in venue.markets:
         kinds = settings.STREAM_KINDS[market]
-        rows = [row for row in collected_symbols(market, venue.name) if shard.holds(row.name)]
+        rows = list(collected_symbols(market, venue.name))
         if Kind.TRADES in kinds:
             wanted = rows if settings.TRADE_SYMBOLS == "collected" else [row for row in rows if row.live]
-            trades |= {(market, row.name): None for row in wanted}
-        if market == venue.interest_market:
+            trades |= {(market, row.name): None for row in wanted if holder.holds(row.name)}
+        if market == venue.interest_market and holder.holds(WHOLE_MARKET):
             contracts |= {row.name for row in rows}
     new = [key for key in trades if key not in followed]
     if new:

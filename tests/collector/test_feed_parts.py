@@ -19,11 +19,11 @@ from collector.feed.books import BookRules, Books, LiveSymbol
 from collector.feed.followed import Followed
 from collector.feed.inbox import Inbox
 from collector.feed.keeping import MOST_OF_A_TYPE, EventLog, Keeping
+from collector.feed.leases import Shard
 from collector.feed.minutes import MinuteBooks
 from collector.feed.parts import Wish
 from collector.feed.run import Feed
 from collector.feed.snapshots import Fetched
-from collector.feed.wanted import Shard
 from collector.models import StreamEvent
 from depth.book import DepthDiff, snapshot_from_levels
 from depth.models import OrderBookSecond

@@ -178,8 +178,8 @@ def test_a_full_basket_drops_the_newest_and_says_so():
 
 def test_only_collected_symbols_are_followed(tape):
     Symbol.objects.filter(name="ETHUSDT").update(collected=False)
+    from collector.feed.leases import Shard
     from collector.feed.tape_wanted import tape_to_follow
-    from collector.feed.wanted import Shard
     from collector.venues import venue
 
     plan = tape_to_follow(venue("binance"), Shard(), [], True)

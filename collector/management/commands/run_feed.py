@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from collector.feed.leases import Shard
 from collector.feed.run import Feed
-from collector.feed.wanted import Shard
 from collector.heartbeat import beat, end
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Now
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from candles.candle import SeriesKey
@@ -138,3 +139,111 @@ class RangeRequest(OneSeries):
         verbose_name = "candle range to fetch again"
         verbose_name_plural = "candle ranges to fetch again"
         ordering = ["-requested_at"]
+
+
+class OneTimeframe(OneSeries):
+    """What belongs to one timeframe of one series."""
+
+    timeframe = models.CharField(max_length=3)
+
+    class Meta:
+        abstract = True
+
+
+class IndicatorValue(models.Model):
+    """One indicator at the close of the candle that opens at `timestamp`: `{"value": ...}`, or a value of each line by
+    its name; null in warm-up. What can be known only later (Ichimoku's chikou) is not among them."""
+
+    pk = models.CompositePrimaryKey("exchange", "market_type", "symbol", "timeframe", "timestamp", "indicator_name")
+    exchange = models.CharField(max_length=16)
+    market_type = models.CharField(max_length=7, choices=Market.choices)
+    symbol = models.CharField(max_length=40)
+    timeframe = models.CharField(max_length=3)
+    indicator_name = models.CharField(max_length=50)
+    timestamp = models.DateTimeField()
+    value = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "indicators"
+
+
+class StoredAnalysis(OneTimeframe):
+    """What the rules said at the close of the candle that opens at `timestamp`, of `candles` closed candles; levels,
+    signals and votes as the API tells them."""
+
+    timestamp = models.DateTimeField()
+    trend = models.CharField(max_length=20)
+    strength = models.IntegerField(help_text="0 to 100.")
+    votes = models.JSONField()
+    signals = models.JSONField()
+    support_levels = models.JSONField()
+    resistance_levels = models.JSONField()
+    fibonacci_levels = models.JSONField(null=True)
+    candles = models.IntegerField()
+    missing = models.IntegerField()
+    incomplete = models.IntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "analysis"
+        verbose_name = "analysis"
+        verbose_name_plural = "analyses"
+        ordering = ["-timestamp", "market_type", "symbol"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exchange", "market_type", "symbol", "timeframe", "timestamp"], name="analysis_of_a_close"
+            ),
+        ]
+
+
+class DerivedState(OneTimeframe):
+    """How far indicators and analyses of one timeframe are stored, and what of them is to be made again.
+
+    Candles from `reads_from` on (null: every one) have to do with what is stored; a minute that is written before
+    `stored_until` is noted in `stale_from`, in its own transaction."""
+
+    stored_from = models.DateTimeField(null=True)
+    stored_until = models.DateTimeField(help_text="The end of the newest closed candle that is in.")
+    reads_from = models.DateTimeField(null=True)
+    stale_from = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "candles_derived"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exchange", "market_type", "symbol", "timeframe"], name="candles_derived_series"
+            ),
+        ]
+
+
+class RuleOutcome(OneTimeframe):
+    """What one signal rule was worth over a stored stretch: closed candles that open from `first` to `last`, `candles`
+    in number. Moves are percent, the signal's way, costs left out; `base_...` are those of any candle."""
+
+    rule = models.CharField(max_length=40)
+    after = models.IntegerField("after candles")
+    count = models.IntegerField("signals")
+    hit_rate = models.FloatField(null=True)
+    mean_move = models.FloatField("mean move, %", null=True)
+    base_rate = models.FloatField("hit rate of any candle", null=True)
+    base_move = models.FloatField("mean move of any candle, %", null=True)
+    first = models.DateTimeField()
+    last = models.DateTimeField()
+    candles = models.IntegerField()
+    missing = models.IntegerField()
+    incomplete = models.IntegerField()
+    computed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "candles_backtests"
+        verbose_name = "backtest of a rule"
+        verbose_name_plural = "backtests of rules"
+        ordering = ["market_type", "symbol", "timeframe", "rule", "after"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exchange", "market_type", "symbol", "timeframe", "rule", "after"],
+                name="candles_backtests_rule",
+            ),
+        ]

@@ -117,8 +117,8 @@ def roll_up(now: datetime, seconds: float | None = 20.0, keys: Sequence[SeriesKe
 
     Not inside a transaction: under TimescaleDB a refresh is several."""
     until = monotonic() + seconds if seconds is not None else None
-    with _alone() as alone:
-        if not alone:
+    with alone(LOCK) as held:
+        if not held:
             return 0
         continuous = is_continuous()
         marks = _marks(hour_of(now), None if continuous else keys)
@@ -139,16 +139,16 @@ def is_continuous() -> bool:
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
-    """Whether this process is the one that rolls up; until the block ends no other is."""
+def alone(lock: int) -> Iterator[bool]:
+    """Whether this process is the one that does what the lock stands for; until the block ends no other is."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
         held = bool(cursor.fetchone()[0])
         try:
             yield held
         finally:
             if held and connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def _marks(before: datetime, keys: Sequence[SeriesKey] | None) -> Marks:

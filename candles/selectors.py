@@ -231,6 +231,14 @@ def between(key: SeriesKey, timeframe: Timeframe, start: datetime, end: datetime
     return _judged(rows, timeframe, until or now, now)
 
 
+def closed_until(key: SeriesKey, timeframe: Timeframe, now: datetime, end: datetime, limit: int) -> list[Candle]:
+    """The newest `limit` closed candles that end by `end` (an opening time), oldest first, past the cache: as the
+    database has them now, inside the caller's transaction. As many queries as `candles`."""
+    known = _stored(cache.Question(key, timeframe, None, timeframe.shift(end, -1), limit))
+    found = _judged(known.candles, timeframe, known.settled or now, now)
+    return [candle for candle in found if candle.closed]
+
+
 def bounds(key: SeriesKey) -> tuple[datetime | None, datetime | None]:
     """The oldest minute, and the end of the newest that is known. One query."""
     with connection.cursor() as cursor:

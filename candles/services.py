@@ -11,6 +11,8 @@ from redis import RedisError
 
 from candles import broadcast, cache, rollups, store
 from candles.candle import Kline, KlineAnswer, SeriesKey, flaw, milliseconds_of, moment_of
+from candles.derived import derive
+from candles.derived_store import note_stale
 from candles.holes import missing, replaced
 from candles.models import Hole, RangeRequest, SeriesState
 from candles.rollups import refresh, roll_up
@@ -24,6 +26,7 @@ __all__ = [
     "begin",
     "catch_up",
     "check",
+    "derive",
     "live_candles",
     "note_available",
     "note_errors",
@@ -33,6 +36,7 @@ __all__ = [
     "roll_up",
     "store_answers",
     "store_klines",
+    "tell_closed",
 ]
 
 logger = logging.getLogger(__name__)
@@ -124,6 +128,7 @@ def store_answers(answers: Sequence[KlineAnswer], now: datetime | None = None, a
                 _note_holes(answer, at)
             _cover(states[answer.key], answer.start, answer.end)
         _count(states, written, at)
+        note_stale(written)
     _tell([(answer.key, answer.klines) for answer in checked], written, announce)
     return _stored(written, sum(len(answer.refused) for answer in checked))
 
@@ -144,6 +149,7 @@ def store_klines(rows: Sequence[tuple[SeriesKey, Sequence[Kline]]], now: datetim
                 if states[key].covered_until == opening:
                     states[key].covered_until = opening + MINUTE
         _count(states, written, at)
+        note_stale(written)
     refused = sum(len(klines) for _, klines in rows) - sum(len(good) for _, good in checked)
     _tell(checked, written, announce=True)
     return _stored(written, refused)
@@ -159,6 +165,15 @@ def live_candles(rows: Sequence[tuple[SeriesKey, Kline]], heard_at: datetime) ->
         broadcast.publish(broker_redis(), ((key, kline, False) for key, kline in good))
     except RedisError as error:
         logger.warning("open candles are not told: Redis is away (%s)", error)
+
+
+def tell_closed(rows: Sequence[tuple[SeriesKey, Sequence[Kline]]]) -> None:
+    """Tells listeners of closed minutes that are accepted but not stored yet: they wait for the database."""
+    told = [(key, kline, True) for key, klines in rows for kline in _checked(key, klines)]
+    try:
+        broadcast.publish(broker_redis(), told)
+    except RedisError as error:
+        logger.warning("%d closed candles are not told: Redis is away (%s)", len(told), error)
 
 
 def request_range(key: SeriesKey, start: datetime, end: datetime, by: str) -> RangeRequest:

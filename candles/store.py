@@ -84,7 +84,7 @@ def write(rows: Sequence[tuple[SeriesKey, Sequence[Kline]]]) -> list[Written]:
 
 
 def _text(key: SeriesKey, klines: Sequence[Kline], first: int) -> str:
-    head = "\t".join(map(_escaped, (key.exchange, key.market, key.symbol)))
+    head = "\t".join(map(escaped, (key.exchange, key.market, key.symbol)))
     return "".join(
         f"{head}\t{k.open_time}\t{k.open}\t{k.high}\t{k.low}\t{k.close}\t{k.volume}\t{k.quote_volume}\t{k.trades}"
         f"\t{k.taker_buy_volume}\t{k.taker_buy_quote_volume}\t{position}\n"
@@ -92,6 +92,6 @@ def _text(key: SeriesKey, klines: Sequence[Kline], first: int) -> str:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """As COPY wants it: an exchange may call its symbols anything."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

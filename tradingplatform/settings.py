@@ -118,8 +118,12 @@ QUOTE_ASSETS = ENV.quote_assets
 SYMBOLS = ENV.symbols
 START_DATE = ENV.start_date
 CANDLE_MARKETS = ENV.candle_markets
+REALTIME_INTERVAL = ENV.realtime_interval  # seconds
 STREAM_KINDS = {"SPOT": frozenset(ENV.spot_streams), "FUTURES": frozenset(ENV.futures_streams)}
 TRADE_SYMBOLS = ENV.trade_symbols
+MARK_PRICE_SECONDS = ENV.mark_price_seconds
+EVENT_PAYLOADS = frozenset(ENV.event_payloads) - {"none"}
+DEPTH_UPDATES = frozenset(tuple(part.split(":", 1)) for part in ENV.depth_updates)
 LIVE_SYMBOLS = ENV.live_symbols
 LIVE_ON_DEMAND = ENV.live_on_demand
 LIVE_RATE = ENV.live_rate
@@ -207,7 +211,19 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="23"),
         "options": {"expires": 1800},
     },
+    # Behind the minute that has just closed: what closes every few minutes is stored every five.
+    "derive-candles": {
+        "task": "candles.derive",
+        "schedule": crontab(minute="*/5"),
+        "options": {"countdown": 22, "expires": 240},
+    },
     "roll-up-candles": {"task": "candles.roll_up", "schedule": crontab(minute="2-59/5"), "options": {"expires": 280}},
+    # Hours that have just closed, and those that late events fell into.
+    "roll-up-events": {
+        "task": "derivatives.roll_up",
+        "schedule": crontab(minute="3-59/5"),
+        "options": {"expires": 280},
+    },
     "repair-trades": {
         "task": "collector.repair_trades",
         "schedule": crontab(),

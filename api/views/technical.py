@@ -18,15 +18,13 @@ from api.times import epoch_ms
 from api.views.base import ApiView, find_symbol, no_data
 from api.views.candles import key_of
 from candles import results
-from candles.analysis import FEWEST, RULES, Signal
+from candles.analysis import FEWEST, Signal
 from candles.backtest import Outcome
+from candles.closes import level_body, signal_body
 from candles.indicators import Lines, plain
-from candles.levels import Level
 from candles.technical import Examined, analysis, indicators, outcomes
 from candles.timeframes import Timeframe
 from markets.models import Symbol
-
-TITLES = {rule.name: rule.title for rule in RULES}
 
 
 class IndicatorsView(ApiView):
@@ -112,8 +110,8 @@ def analysis_body(made: Examined, past: list[Outcome]) -> dict[str, Any]:
         "strength": told.strength,
         "votes": [asdict(vote) for vote in told.votes],
         "signals": [_signal(signal, past) for signal in told.signals],
-        "support_levels": [_level(level) for level in told.support],
-        "resistance_levels": [_level(level) for level in told.resistance],
+        "support_levels": [level_body(level) for level in told.support],
+        "resistance_levels": [level_body(level) for level in told.resistance],
         "fibonacci_levels": told.fibonacci,
         "pivot_points": asdict(made.pivots) if made.pivots else None,
         "volume_profile": profile
@@ -131,16 +129,7 @@ def analysis_body(made: Examined, past: list[Outcome]) -> dict[str, Any]:
 
 
 def _signal(signal: Signal, past: list[Outcome]) -> dict[str, Any]:
-    return {
-        "rule": signal.rule,
-        "title": TITLES[signal.rule],
-        "type": signal.side,
-        "reason": signal.reason,
-        "price": signal.price,
-        "timestamp": signal.time * 1000,
-        "basis": signal.basis,
-        "past": [_outcome(one) for one in past if one.rule == signal.rule],
-    }
+    return {**signal_body(signal), "past": [_outcome(one) for one in past if one.rule == signal.rule]}
 
 
 def _outcome(one: Outcome) -> dict[str, Any]:
@@ -151,14 +140,4 @@ def _outcome(one: Outcome) -> dict[str, Any]:
         "meanMove": one.mean_move,
         "baseRate": one.base_rate,
         "baseMove": one.base_move,
-    }
-
-
-def _level(level: Level) -> dict[str, Any]:
-    return {
-        "price": level.price,
-        "touches": level.touches,
-        "strength": level.strength,
-        "firstTouch": level.first * 1000,
-        "lastTouch": level.last * 1000,
     }

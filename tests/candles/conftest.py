@@ -11,6 +11,7 @@ def empty():
     cache.forget([BTC, ETH])
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE candles, candles_unrolled, candles_state, candles_holes, candles_range_requests")
+        cursor.execute("TRUNCATE candles_derived, indicators, analysis, candles_backtests")
         for name in rollups.RELATIONS:
             if rollups.is_continuous():
                 cursor.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL)", [name])

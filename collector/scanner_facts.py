@@ -41,7 +41,7 @@ def read_tokens(node: Node, deployment: Deployment) -> None:
         TokenFacts(address, text(answers[at]), text(answers[at + 1]), small_number(answers[at + 2]))
         for at, address in zip(range(0, len(answers), 3), addresses, strict=True)
     ]
-    store_tokens(deployment.chain_id, facts)
+    store_tokens(deployment, facts)
 
 
 def text(answer: bytes | None) -> str:

@@ -18,6 +18,7 @@ from markets.connections import broker_redis
 logger = logging.getLogger(__name__)
 
 CHANNEL = "orders:all"
+QUOTE_FIELDS = ("id", "user_address", "token_in", "token_out", "current_price", "distance_percent", "quoted_at")
 
 
 def user_channel(address: str) -> str:
@@ -79,22 +80,34 @@ def change_body(order: Order, tokens: Mapping[str, TokenFacts], event: EventType
     return {"type": "order", "event": event and str(event), "reorg": reorg, "order": order_body(order, tokens)}
 
 
-def removed_body(order_id: int) -> dict[str, Any]:
+def removed_body(order: Order) -> dict[str, Any]:
     """The creation itself is no longer part of the chain."""
-    return {"type": "order_removed", "event": None, "reorg": True, "id": order_id}
+    whose = {"user_address": order.user, "token_in": order.token_in, "token_out": order.token_out}
+    return {"type": "order_removed", "event": None, "reorg": True, "id": order.order_id, **whose}
 
 
-def publish(changes: Sequence[Mapping[str, Any]], removed: Sequence[int]) -> None:
-    """Tells all of them in one trip. Redis away: nobody is told, and nothing else suffers."""
+def quotes_body(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the router says of pending orders now; `told` are bodies of them."""
+    return {"type": "quotes", "quotes": [{name: one[name] for name in QUOTE_FIELDS} for one in told]}
+
+
+def more_body() -> dict[str, Any]:
+    """Orders have changed that are not told one by one: who wants to know them reads them."""
+    return {"type": "orders_changed"}
+
+
+def publish(head: Mapping[str, Any], bodies: Sequence[Mapping[str, Any]]) -> None:
+    """Tells all of them in one trip, each with the `head` in front of it: whose orders these are, and the revision that
+    they belong to. Redis away: nobody is told, and nothing else suffers."""
     sent = int(timezone.now().timestamp() * 1000)
     try:
         pipe = broker_redis().pipeline(transaction=False)
-        for change in changes:
-            body = msgspec.json.encode({**change, "timestamp": sent})
-            pipe.publish(CHANNEL, body)
-            pipe.publish(user_channel(change["order"]["user_address"]), body)
-        for order_id in removed:
-            pipe.publish(CHANNEL, msgspec.json.encode({**removed_body(order_id), "timestamp": sent}))
+        for body in bodies:
+            message = msgspec.json.encode({**body, **head, "timestamp": sent})
+            pipe.publish(CHANNEL, message)
+            user = body.get("user_address") or body.get("order", {}).get("user_address")
+            if user:
+                pipe.publish(user_channel(user), message)
         pipe.execute()
     except RedisError as error:
-        logger.warning("changes of %d orders are not told: Redis is away (%s)", len(changes) + len(removed), error)
+        logger.warning("%d changes of orders are not told: Redis is away (%s)", len(bodies), error)

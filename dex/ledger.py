@@ -42,13 +42,15 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a write did: the steps of events (of a taking back: none), the orders that it touched, the new cursor."""
+    """What a write did: the steps of events (of a taking back: none), the orders that it touched, those that are gone
+    with their creation (as they were), the new cursor, and the revision that it made (0: no order has changed)."""
 
     cursor: Cursor
     steps: Sequence[Step] = ()
     orders: Sequence[Order] = ()
-    removed: Sequence[int] = ()
+    removed: Sequence[Order] = ()
     undecodable: int = 0
+    revision: int = 0
 
 
 # The columns of selectors.ORDER_FIELDS.
@@ -90,7 +92,8 @@ def apply(deployment: Deployment, decoder: Decoder, cursor: Cursor, stretch: Str
         store.write(store.ORDER_EVENTS, [_event_row(deployment, one) for one in steps])
         store.write(store.ORDERS, [_order_row(deployment, order) for order in touched])
         _move(deployment, stretch.end, stretch.hashes)
-    return Change(stretch.end, steps, touched, undecodable=len(failed))
+        revision = _revise(deployment) if touched else 0
+    return Change(stretch.end, steps, touched, undecodable=len(failed), revision=revision)
 
 
 def take_back(deployment: Deployment, cursor: Cursor, fork: Cursor) -> Change:
@@ -101,15 +104,16 @@ def take_back(deployment: Deployment, cursor: Cursor, fork: Cursor) -> Change:
             sql.execute(ORPHAN_EVENTS, [*place, fork.block])
             affected = {int(row[0]) for row in sql.fetchall()}
             sql.execute(ORPHAN_LEDGER, [*place, fork.block])
-        orders = _refold(deployment, affected)
-        removed = sorted(affected - {order.order_id for order in orders})
+        before, orders = _load(deployment, affected), _refold(deployment, affected)
+        removed = sorted(before.keys() - {order.order_id for order in orders})
         store.write(store.ORDERS, [_order_row(deployment, order) for order in orders])
         own = {"chain_id": deployment.chain_id, "contract": deployment.contract}
         OrderRow.objects.filter(**own, order_id__in=removed).delete()
         ScannedBlock.objects.filter(**own, number__gt=fork.block).delete()
         _move(deployment, fork, ())
         _count_reorg(deployment, cursor.block - fork.block)
-    return Change(fork, orders=orders, removed=removed)
+        revision = _revise(deployment) if orders or removed else 0
+    return Change(fork, orders=orders, removed=[before[one] for one in removed], revision=revision)
 
 
 def _distinct(decoder: Decoder, logs: Iterable[Log]) -> list[Log]:
@@ -264,6 +268,12 @@ def _move(deployment: Deployment, end: Cursor, hashes: Sequence[tuple[int, str]]
     SystemState.objects.filter(pk=deployment.component).update(
         last_processed_block=end.block, last_block_hash=end.hash, updated_at=timezone.now()
     )
+
+
+def _revise(deployment: Deployment) -> int:
+    row = SystemState.objects.filter(pk=deployment.component)
+    row.update(revision=F("revision") + 1)
+    return row.values_list("revision", flat=True).get()
 
 
 def _count_reorg(deployment: Deployment, depth: int) -> None:

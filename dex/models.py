@@ -36,6 +36,7 @@ class SystemState(models.Model):
     reorgs = models.IntegerField(default=0)
     deepest_reorg = models.IntegerField(default=0)
     last_reorg_at = models.DateTimeField(null=True)
+    revision = models.BigIntegerField(default=0, help_text="Rises by one with each commit that changes orders.")
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from dex.chain import ZERO_ADDRESS
@@ -145,6 +145,34 @@ def orders(wanted: Filter, limit: int, offset: int) -> Page:
     found = rows.order_by("-changed_at", "-order_id").values_list(*ORDER_FIELDS, "quote_out", "quoted_at")
     listed = [_listed(row) for row in found[offset : offset + limit]]
     return Page(listed, rows.count(), _tokens(state, listed))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Orders as they are after the commit that made `revision`; `state` is None where no chain was ever read."""
+
+    page: Page
+    state: SystemState | None
+    revision: int
+
+
+def at_one_moment(wanted: Filter, limit: int) -> Moment:
+    """The newest `limit` orders, their number and the revision, all of one state of the database. Six queries."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        state = scanner_state()
+        page = orders(wanted, limit, 0)
+    return Moment(page, state, state.revision if state else 0)
+
+
+def quoted_at(chain_id: int, contract: str, moment: datetime, most: int) -> Page:
+    """Pending orders whose quote is of this very moment, `most` of them. Two queries."""
+    rows = OrderRow.objects.filter(chain_id=chain_id, contract=contract, status=Status.PENDING, quoted_at=moment)
+    found = rows.order_by("-changed_at", "-order_id").values_list(*ORDER_FIELDS, "quote_out", "quoted_at")
+    listed = [_listed(row) for row in found[:most]]
+    addresses = {token for one in listed for token in (one.order.token_in, one.order.token_out)}
+    return Page(listed, len(listed), tokens_of(chain_id, addresses))
 
 
 def _matching(state: SystemState, wanted: Filter) -> QuerySet[OrderRow]:

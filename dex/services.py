@@ -15,7 +15,7 @@ from dex.events import Status, TokenFacts
 from dex.lease import Cursor, Deployment, LeaseLost, take
 from dex.ledger import AlreadyProcessed, Change, Stretch
 from dex.models import Order, ScannedBlock, SystemState, Token
-from dex.selectors import tokens_of
+from dex.selectors import quoted_at, tokens_of
 
 __all__ = [
     "AlreadyProcessed",
@@ -38,7 +38,8 @@ __all__ = [
     "unread_tokens",
 ]
 
-MOST_TOLD = 200  # changes of one stretch that are published; whoever listens reads the rest from the API
+MOST_QUOTED = 500  # quotes of one round that are published
+MOST_TOLD = 200  # changes of one commit that are published one by one; of more only that there are some
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,21 @@ def take_back(deployment: Deployment, cursor: Cursor, fork: Cursor) -> Change:
 
 
 def _tell(deployment: Deployment, change: Change, reorg: bool) -> None:
+    if not change.revision:
+        return
     kinds = {step.event.order_id: step.event.kind for step in change.steps if not step.anomaly}
-    orders = change.orders[-MOST_TOLD:]
-    if orders or change.removed:
-        tokens = tokens_of(deployment.chain_id, {token for one in orders for token in (one.token_in, one.token_out)})
-        broadcast.publish(
-            [broadcast.change_body(order, tokens, kinds.get(order.order_id), reorg) for order in orders],
-            change.removed[-MOST_TOLD:],
-        )
+    bodies: list[dict[str, Any]] = []
+    if len(change.orders) + len(change.removed) > MOST_TOLD:
+        bodies = [broadcast.more_body()]
+    else:
+        tokens = tokens_of(deployment.chain_id, {token for o in change.orders for token in (o.token_in, o.token_out)})
+        bodies += [broadcast.change_body(one, tokens, kinds.get(one.order_id), reorg) for one in change.orders]
+        bodies += [broadcast.removed_body(one) for one in change.removed]
+    broadcast.publish(_head(deployment, change.revision), bodies)
+
+
+def _head(deployment: Deployment, revision: int) -> dict[str, Any]:
+    return {"chain_id": deployment.chain_id, "contract": deployment.contract, "revision": revision}
 
 
 def known_hashes(deployment: Deployment, at_most: int | None = None) -> list[Cursor]:
@@ -123,11 +131,12 @@ def unread_tokens(deployment: Deployment) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def store_tokens(chain_id: int, facts: Iterable[TokenFacts]) -> None:
+def store_tokens(deployment: Deployment, facts: Iterable[TokenFacts]) -> None:
+    """Keeps what tokens say of themselves. Orders can be told in whole tokens from now on: that is a change of them."""
     now = timezone.now()
     rows = [
         Token(
-            chain_id=chain_id,
+            chain_id=deployment.chain_id,
             address=one.address,
             symbol=one.symbol[:32],
             name=one.name[:80],
@@ -137,6 +146,10 @@ def store_tokens(chain_id: int, facts: Iterable[TokenFacts]) -> None:
         for one in facts
     ]
     Token.objects.bulk_create(rows, ignore_conflicts=True)
+    state = SystemState.objects.filter(pk=deployment.component)
+    if rows and state.update(revision=F("revision") + 1):
+        head = _head(deployment, state.values_list("revision", flat=True).get())
+        broadcast.publish(head, [broadcast.more_body()])
 
 
 def pending_quotes(deployment: Deployment, most: int) -> list[WantedQuote]:
@@ -157,7 +170,7 @@ STORE_QUOTE = """
 
 
 def store_quotes(deployment: Deployment, quotes: Sequence[tuple[WantedQuote, int | None]]) -> None:
-    """Keeps what the router would give for each pending order; None: it would not swap them."""
+    """Keeps what the router would give for each pending order (None: it would not swap them), and tells it."""
     now = timezone.now()
     place = (deployment.chain_id, deployment.contract)
     with connection.cursor() as cursor:
@@ -165,3 +178,7 @@ def store_quotes(deployment: Deployment, quotes: Sequence[tuple[WantedQuote, int
             STORE_QUOTE,
             [(out, now, *place, one.token_in, one.token_out, one.amount_in) for one, out in quotes],
         )
+    page = quoted_at(deployment.chain_id, deployment.contract, now, MOST_QUOTED)
+    if page.orders:
+        told = [broadcast.order_body(one.order, page.tokens, one.quote) for one in page.orders]
+        broadcast.publish(_head(deployment, 0), [broadcast.quotes_body(told)])

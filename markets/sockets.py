@@ -123,6 +123,15 @@ class Writer:
         COUNTERS.sent += 1
         self._outlet.write(frame)
 
+    @property
+    def waiting(self) -> int:
+        """How many frames the client has not taken yet."""
+        return len(self._waiting)
+
+    def forget(self) -> None:
+        """What waits is not sent."""
+        self._waiting.clear()
+
     def _drain(self) -> None:
         self.blocked_since = None
         while self._waiting and not self._outlet.full and not self._stopped:

@@ -10,10 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from api.renderers import encode
-from api.serializers.orders import STATUS_WORDS, UserOrdersQuery, checksummed
+from api.serializers.orders import STATUS_WORDS, UserOrdersQuery
 from api.times import epoch_ms
 from api.views.orders import listed_orders, told_statistics
 from depth.views import readable
+from dex.decode import read_address
 from dex.events import Status
 from dex.selectors import scanner_status
 
@@ -51,7 +52,7 @@ def state(request: HttpRequest) -> dict[str, Any]:
     values: dict[str, Any] = {} if problem else query.validated_data
     user, text = None, request.GET.get("user", "").strip()
     try:
-        user = checksummed(text) if text else None
+        user = read_address(text) if text else None
     except ValueError as error:
         problem = f"This address {error}"
     word = values.get("status")

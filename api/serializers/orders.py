@@ -1,37 +1,25 @@
 """DEX orders: what may be asked of them, and what is answered."""
 
-import re
 from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
-from eth_utils.address import is_checksum_address, to_checksum_address
 from rest_framework import serializers
 
 from api.serializers.common import Answer
 from api.serializers.fields import MomentField, Query, WordField
+from dex.decode import read_address, read_pair
 from dex.events import EventType, Status
 
-HEX_ADDRESS = r"^0x[0-9a-fA-F]{40}$"
 LARGEST_ID = 2**256 - 1
 STATUS_WORDS = [str(status).lower() for status in Status]
-
-
-def checksummed(text: str) -> str:
-    """EIP-55 of an address in one case, or in the right mixed case. Raises ValueError."""
-    if not re.fullmatch(HEX_ADDRESS, text, re.ASCII):
-        raise ValueError("must be an address of 0x and 40 hexadecimal digits")
-    digits = text[2:]
-    if digits not in {digits.lower(), digits.upper()} and not is_checksum_address(text):
-        raise ValueError("has a capital or a small letter where its checksum has none; a digit may be wrong")
-    return str(to_checksum_address(text))
 
 
 @extend_schema_field({"type": "string", "pattern": "^0x([0-9a-f]{40}|[0-9A-F]{40})$"})
 class AddressField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         try:
-            return checksummed(super().to_internal_value(data))
+            return read_address(super().to_internal_value(data))
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 
@@ -41,11 +29,8 @@ class PairField(serializers.CharField):
     """Two addresses with a stroke between them."""
 
     def to_internal_value(self, data: Any) -> tuple[str, str]:
-        one, stroke, other = super().to_internal_value(data).partition("/")
         try:
-            if not stroke:
-                raise ValueError("must be two addresses with / between them")
-            return checksummed(one), checksummed(other)
+            return read_pair(super().to_internal_value(data))
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 

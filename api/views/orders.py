@@ -19,11 +19,11 @@ from api.serializers.orders import (
     OrdersQuery,
     StatisticsAnswer,
     UserOrdersQuery,
-    checksummed,
 )
 from api.times import epoch_ms
 from api.views.base import ApiView
 from dex.broadcast import order_body
+from dex.decode import read_address
 from dex.events import Status, TokenFacts, exact
 from dex.models import OrderEvent
 from dex.selectors import Filter, Page, Volume, history, order, orders, statistics
@@ -49,7 +49,7 @@ class UserOrdersView(ApiView):
     @operation("Orders of one user", OrdersAnswer, errors=[400], query=UserOrdersQuery, parameters=[ADDRESS])
     def get(self, request: Request, address: str) -> Response:
         try:
-            user = checksummed(address)
+            user = read_address(address)
         except ValueError as error:
             raise ApiError(400, "invalid_parameter", f"address: {error}", "address") from error
         asked = UserOrdersQuery.read(request)

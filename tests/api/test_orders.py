@@ -29,7 +29,7 @@ def stored(db):
             log("OrderExecuted", 99, 16, 1),
         ]
     )
-    services.store_tokens(DEPLOYMENT.chain_id, TOKENS)
+    services.store_tokens(DEPLOYMENT, TOKENS)
     return cursor
 
 

@@ -17,7 +17,7 @@ if not SystemState.objects.exists():
     logs += [f.log("OrderExecuted", 2, 80, amountOut=123_456_789), f.log("OrderCancelled", 3, 81),
              f.log("OrderExecuted", 3, 82)]
     f.store(logs)
-    services.store_tokens(f.DEPLOYMENT.chain_id, f.TOKENS)
+    services.store_tokens(f.DEPLOYMENT, f.TOKENS)
     quotes = [(one, 2_000_000) for one in services.pending_quotes(f.DEPLOYMENT, 100)]
     services.store_quotes(f.DEPLOYMENT, quotes)
 """

@@ -32,12 +32,13 @@ class Priority(Enum):
     MINUTE = 0.80
     RESYNC = 0.7999  # as much, but members of an enumeration need values of their own
     REPAIR = 0.78
+    DEEPENING = 0.7799
     OPEN_INTEREST = 0.76
     BACKFILL = 0.74
 
 
 # KEYS: counters of this minute, end of the halt, planned weight, processes that use budgets.
-# ARGV: weight, most that may be used, now, mine (the minute's books or not), used unseen, me.
+# ARGV: weight, most that may be used, now, mine (the minute's books or not), used unseen, me, planned unless told.
 # Gives whether it is granted, what is used, the halt's end (0: none), and how many processes there are.
 RESERVE = """
 local now = tonumber(ARGV[3])
@@ -55,7 +56,7 @@ if halt > now then return {0, used, halt, known} end
 local kept = 0
 if ARGV[4] == '0' then
     local mine = tonumber(redis.call('HGET', KEYS[1], 'minute') or '0')
-    kept = math.max(0, tonumber(redis.call('GET', KEYS[3]) or '0') - mine)
+    kept = math.max(0, tonumber(redis.call('GET', KEYS[3]) or ARGV[7]) - mine)
 end
 if used + kept + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return {0, used, 0, known} end
 used = redis.call('HINCRBY', KEYS[1], 'used', ARGV[1])
@@ -183,7 +184,11 @@ class WeightBudget:
         keys = [f"{self._prefix}:{window}", f"{self._prefix}:halt", f"{self._prefix}:planned", "weight:processes"]
         most = math.floor(self.limit * priority.value)
         mine = int(priority is Priority.MINUTE)
-        answer = self._run(RESERVE, keys, [weight, most, math.floor(now), mine, self._unseen, processes.identity()])
+        # As long as nobody has told what the minute's books need, as after a start, deepening takes it for the most that
+        # it may be; the rest waits for the plan by itself, or is little.
+        planned = math.floor(self.limit * PLANNED_SHARE) if priority is Priority.DEEPENING else 0
+        used = self._unseen
+        answer = self._run(RESERVE, keys, [weight, most, math.floor(now), mine, used, processes.identity(), planned])
         if answer is not None:
             self._unseen, self._seen, self._processes = 0, int(answer[1]), max(1, int(answer[3]))
         return answer

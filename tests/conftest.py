@@ -1,8 +1,12 @@
 """What every test of the Django parts shares: a provisioned database, and an empty Redis where one is asked for."""
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 STORAGE = []
+# How long an example takes is for bench/: a test says what is right, on however slow a machine.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

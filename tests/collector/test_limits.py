@@ -148,6 +148,13 @@ def test_what_the_books_need_is_kept_for_them(budget):
     assert not budget.reserve(10, Priority.RESYNC).granted
 
 
+def test_live_books_are_not_deepened_with_what_the_minutes_books_may_need(budget):
+    assert fill(budget, 10, Priority.DEEPENING) == 70
+    budget.announce(200)
+    assert fill(budget, 10, Priority.DEEPENING) == 500
+    assert fill(budget, 10, Priority.RESYNC) == 20
+
+
 def test_when_the_books_are_read_the_rest_is_for_others_in_their_order(budget):
     budget.announce(300)
     for _ in range(30):

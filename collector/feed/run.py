@@ -17,6 +17,8 @@ from collector.events import Event, Type
 from collector.exchanges import STREAMS
 from collector.exchanges.streams import Kind
 from collector.feed.books import BookRules, Books
+from collector.feed.candle_polls import CandlePolls
+from collector.feed.candles import CandleKeeper, Candles, candles_to_follow
 from collector.feed.engine import Engine
 from collector.feed.keeping import Keeping
 from collector.feed.leases import Leases, Shard
@@ -40,6 +42,7 @@ logger = logging.getLogger(__name__)
 STEP = 0.25
 FOLLOW_EVERY = 2.0
 TAPE_EVERY = 10.0
+CANDLES_EVERY = 10.0
 ANNOUNCE_EVERY = 1.0
 REPORT_EVERY = 2.0
 BUDGET_EVERY = 15.0
@@ -68,6 +71,12 @@ class Feed:
         self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.leases.holds)
         self.engine.add(self.tape)
         self._tape_keeper = TapeKeeper(self.tape, self._events_lost)
+        self.candles = Candles()
+        self.engine.add(self.candles)
+        self._candle_keeper = CandleKeeper(self.candles, self._events_lost)
+        self._candle_polls = CandlePolls(
+            self.candles, self.venue, self._budget, settings.REALTIME_INTERVAL, self.engine.inbox.call
+        )
         self.reporter = Reporter(str(self.shard), self.engine, self.books, self.publisher, self.desk, self.keeping)
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
@@ -80,6 +89,8 @@ class Feed:
         with suppress(RedisError):
             self.reporter.remember()
         self._tape_keeper.begin()
+        self._candle_keeper.begin()
+        self._candle_polls.begin()
         self.live_tape.begin()
         housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
         housekeeper.start()
@@ -92,6 +103,8 @@ class Feed:
             self.publisher.end()
             self.leases.end()
             self._tape_keeper.end()
+            self._candle_polls.end()
+            self._candle_keeper.end()
             self.live_tape.end()
             self.keeping.end()
             housekeeper.join(2.0)
@@ -111,6 +124,7 @@ class Feed:
             for every, task in (
                 (FOLLOW_EVERY, self._follow),
                 (TAPE_EVERY, self._follow_tape),
+                (CANDLES_EVERY, self._follow_candles),
                 (BUDGET_EVERY, self._know_budgets),
                 (ANNOUNCE_EVERY, self._announce),
                 (REPORT_EVERY, self._report),
@@ -157,6 +171,10 @@ class Feed:
     def _follow_tape(self) -> None:
         chosen = tape_to_follow(self.venue, self.leases, self.tape.followed(), is_running())
         self.engine.inbox.call(lambda: self.tape.follow(chosen))
+
+    def _follow_candles(self) -> None:
+        chosen = candles_to_follow(self.venue, self.leases, is_running())
+        self.engine.inbox.call(lambda: self.candles.follow(chosen))
 
     def _leases_changed(self) -> None:
         """From the thread of leases: the housekeeper looks at once."""

@@ -184,8 +184,8 @@ class WeightBudget:
         keys = [f"{self._prefix}:{window}", f"{self._prefix}:halt", f"{self._prefix}:planned", "weight:processes"]
         most = math.floor(self.limit * priority.value)
         mine = int(priority is Priority.MINUTE)
-        # As long as nobody has told what the minute's books need, as after a start, deepening takes it for the most that
-        # it may be; the rest waits for the plan by itself, or is little.
+        # As long as nobody has told what the minute's books need, as after a start, deepening takes it for the most
+        # that it may be; the rest waits for the plan by itself, or is little.
         planned = math.floor(self.limit * PLANNED_SHARE) if priority is Priority.DEEPENING else 0
         used = self._unseen
         answer = self._run(RESERVE, keys, [weight, most, math.floor(now), mine, used, processes.identity(), planned])

@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 SHARDS = "feed:shards"  # hash of shard to the feed that stands for it
 LEASES = "feed:leases"  # hash of symbol to the feed that has it
 EVERY = 1.0
-LIFETIME = 8.0  # seconds that a feed lives in Redis after it was last heard of
-MARGIN = 3.0  # so much earlier it stops by itself
-ABSENT_AFTER = 5.0  # seconds without a shard after which the others share its symbols
+LIFETIME = 6.0  # seconds that a feed lives in Redis after it was last heard of
+MARGIN = 2.0  # so much earlier it stops by itself
+ABSENT_AFTER = 4.0  # seconds without a shard after which the others share its symbols
 WHOLE_MARKET = "*"  # the lease of what comes of all symbols at once
 
 # KEYS: shards, leases. ARGV: id, who it is, lifetime in ms, shard, whether the id is new, symbols that it should have.
@@ -184,7 +184,8 @@ class Leases:
         """Leaves everything to others."""
         self._ended.set()
         self._woken.set()
-        self._thread.join(3.0)
+        if self._thread.is_alive():
+            self._thread.join(3.0)
         self._until, self._held = 0.0, frozenset()
         with suppress(RedisError):
             self._end(self._id, self._name)

@@ -54,7 +54,8 @@ def values_of(made: Mapping[str, Lines], series: Series, first: int) -> Iterator
 
 def _listed(values: Any) -> list[float | None]:
     finite = np.isfinite(values)
-    return values.tolist() if finite.all() else np.where(finite, values, None).tolist()
+    listed: list[float | None] = values.tolist()
+    return listed if finite.all() else [v if known else None for v, known in zip(listed, finite, strict=True)]
 
 
 def continued(values: Any, first: int, before: float | None, at: float | None) -> Any:

@@ -8,7 +8,14 @@ from api.views.base import UnknownAddress
 from api.views.books import BookView, DepthView, OrderBookView
 from api.views.candles import CandlesView, ChartDataView, PriceView
 from api.views.collector import CollectorSymbolsView, CollectorView
-from api.views.derivatives import FundingView, LiquidationsView, MarkPricesView, OpenInterestView, TradesView
+from api.views.derivatives import (
+    FundingView,
+    LiquidationsView,
+    MarkPricesView,
+    OpenInterestView,
+    SummaryView,
+    TradesView,
+)
 from api.views.documentation import DocsView, SchemaView
 from api.views.export import ExportView
 from api.views.health import HealthView
@@ -56,6 +63,7 @@ resources = [
     path("liquidations", LiquidationsView.as_view()),
     path("open-interest", OpenInterestView.as_view()),
     path("funding", FundingView.as_view()),
+    path("derivatives/summary", SummaryView.as_view()),
     path("alerts", AlertsView.as_view()),
     path("alerts/rules", RulesView.as_view()),
     path("alerts/rules/<int:pk>", RuleView.as_view()),

@@ -13,6 +13,7 @@ from psycopg import sql
 from collector.services import LIFETIMES as COLLECTOR_LIFETIMES
 from depth.models import LIFETIMES as DEPTH_LIFETIMES
 from derivatives.models import LIFETIMES as EVENTS_LIFETIMES
+from derivatives.series import RELATIONS as EVENTS_AGGREGATES
 from markets.storage import storage_name
 
 MINUTE = timedelta(minutes=1)
@@ -26,6 +27,7 @@ TABLES: dict[str, tuple[str, timedelta | None]] = {
     "candles_1h": ("bucket", None),
     "candles_1d": ("bucket", None),
     **EVENTS_LIFETIMES,
+    **dict.fromkeys(EVENTS_AGGREGATES, ("bucket", None)),
     "order_events": ("timestamp", None),
     **{name: (column, lifetime) for name, (column, lifetime, _) in COLLECTOR_LIFETIMES.items()},
 }

@@ -14,6 +14,7 @@ LIFETIMES = {
     "mark_prices": ("event_time", timedelta(days=30)),
     "force_orders": ("trade_time", timedelta(days=365)),
     "open_interest": ("time", timedelta(days=365)),
+    "depth_updates": ("event_time", timedelta(days=2)),
 }
 
 
@@ -25,6 +26,13 @@ class NumericField(models.DecimalField):
 
     def db_type(self, connection: Any) -> str:
         return "numeric"
+
+
+class PayloadField(models.JSONField):
+    """The exchange's own words, whole; null where they are not kept (EVENT_PAYLOADS)."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"null": True, **options})
 
 
 class Trade(models.Model):
@@ -41,6 +49,7 @@ class Trade(models.Model):
     first_trade_id = models.BigIntegerField()
     last_trade_id = models.BigIntegerField()
     buyer_is_maker = models.BooleanField()
+    payload = PayloadField()
 
     class Meta:
         db_table = "agg_trades"
@@ -57,6 +66,7 @@ class MarkPrice(models.Model):
     settle_price = NumericField()
     funding_rate = NumericField(null=True)
     next_funding_time = models.DateTimeField(null=True)
+    payload = PayloadField()
 
     class Meta:
         db_table = "mark_prices"
@@ -88,6 +98,7 @@ class ForceOrder(models.Model):
     last_filled_quantity = NumericField()
     filled_quantity = NumericField()
     notional = NumericField()
+    payload = PayloadField()
 
     class Meta:
         db_table = "force_orders"
@@ -107,6 +118,38 @@ class OpenInterest(models.Model):
     class Meta:
         db_table = "open_interest"
         indexes = [models.Index(fields=["-time"], name="open_interest_time")]
+
+
+class DepthUpdate(models.Model):
+    """One change of an order book as the exchange told it, of the symbols in DEPTH_UPDATES. Ids are its own;
+    `previous_update_id` is where futures' changes follow on, null on spot."""
+
+    pk = models.CompositePrimaryKey("market_type", "symbol", "event_time", "final_update_id")
+    market_type = models.CharField(max_length=7, choices=Market.choices)
+    symbol = models.CharField(max_length=40)
+    event_time = TimescaleDateTimeField(interval="1 hour")
+    first_update_id = models.BigIntegerField()
+    final_update_id = models.BigIntegerField()
+    previous_update_id = models.BigIntegerField(null=True)
+    payload = models.JSONField()
+
+    class Meta:
+        db_table = "depth_updates"
+
+
+class UnrolledHour(models.Model):
+    """An hour of one series of events in `source` whose sums are not up to date. `taken`: somebody is at it, and
+    nothing was added since."""
+
+    pk = models.CompositePrimaryKey("source", "market_type", "symbol", "hour")
+    source = models.CharField(max_length=20)
+    market_type = models.CharField(max_length=7)
+    symbol = models.CharField(max_length=40)
+    hour = models.DateTimeField()
+    taken = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "derivatives_unrolled"
 
 
 class TradeGap(models.Model):

@@ -8,7 +8,26 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from derivatives.history import flow, interest, liquidated, marks
+from derivatives.market import ContractRow, market_table
 from derivatives.models import ForceOrder, MarkPrice, OpenInterest, Trade, TradeGap
+
+__all__ = [
+    "ContractRow",
+    "flow",
+    "funding",
+    "interest",
+    "liquidated",
+    "liquidations",
+    "mark_prices",
+    "market_table",
+    "marks",
+    "newest_ids",
+    "open_gap_count",
+    "open_interest",
+    "stored_ids",
+    "trades",
+]
 
 Key = tuple[str, str]  # market, symbol
 
@@ -64,7 +83,7 @@ def trades(
     after: tuple[datetime, int] | None = None,
 ) -> Sequence[Trade]:
     """At most `limit` trades of a series, newest first. `taker_side` is buy or sell; `after` goes on behind a page."""
-    found = Trade.objects.filter(market_type=market, symbol=symbol)
+    found = Trade.objects.defer("payload").filter(market_type=market, symbol=symbol)
     if start:
         found = found.filter(trade_time__gte=start)
     if end:
@@ -92,7 +111,7 @@ def mark_prices(
     end: datetime | None = None,
     after: datetime | None = None,
 ) -> Sequence[MarkPrice]:
-    found = MarkPrice.objects.filter(symbol=symbol)
+    found = MarkPrice.objects.defer("payload").filter(symbol=symbol)
     bounds = {"event_time__gte": start, "event_time__lte": end, "event_time__lt": after}
     found = found.filter(**{name: value for name, value in bounds.items() if value})
     return list(found.order_by("-event_time")[:limit])
@@ -109,7 +128,7 @@ def liquidations(
     after: tuple[datetime, str, UUID] | None = None,
 ) -> Sequence[ForceOrder]:
     """At most `limit` liquidations, of all contracts or of one, newest first: a sample, as the exchange tells them."""
-    found = ForceOrder.objects.all()
+    found = ForceOrder.objects.defer("payload")
     wanted = {"symbol": symbol, "position": position, "trade_time__gte": start, "trade_time__lte": end}
     found = found.filter(**{name: value for name, value in wanted.items() if value})
     if least_notional is not None:

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from django.db import connection
 
-from derivatives import store
+from derivatives import rollups, store
 from derivatives.events import ForcedOrder, IdRange, Interest, Mark, Trade, missing_ids
 from derivatives.models import LIFETIMES, TradeGap
+from derivatives.series import ROLLUPS, kept_from
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,11 @@ def store_interest(rows: list[Interest]) -> int:
     return store.write_interest(rows)
 
 
+def roll_up(now: datetime, seconds: float | None = 40.0) -> int:
+    """Hours and days of what was stored before `now`'s hour, as derivatives.rollups says."""
+    return rollups.roll_up(now, seconds)
+
+
 def store_gaps(gaps: list[IdRange]) -> int:
     """Writes down what is missing; a range that is known already stays as it is."""
     made = TradeGap.objects.bulk_create(
@@ -65,11 +71,17 @@ def settle(gap: TradeGap, present: Iterable[int], now: datetime, reason: str = "
     return missing
 
 
-def retain(now: datetime) -> int:
-    """Deletes rows past their lifetime, some of each table. For plain tables: a chunk has row ids of its own."""
-    deleted = 0
+def retain(now: datetime, seconds: float = 20.0) -> int:
+    """Deletes rows past their lifetime, some of each table; events only when their hours are made, a whole day (UTC) at
+    a time. For plain tables: a chunk has row ids of its own."""
+    rollups.roll_up(now, seconds)
+    rolled, deleted = {rollup.source: rollup for rollup in ROLLUPS}, 0
     with connection.cursor() as cursor:
         for table, (time, lifetime) in LIFETIMES.items():
-            cursor.execute(DELETE.format(table=table, time=time), [now - lifetime, MOST_DELETED])
+            rollup = rolled.get(table)
+            before = kept_from(rollup, now) if rollup else now - lifetime
+            if rollup and rollups.behind(rollup, before):
+                continue
+            cursor.execute(DELETE.format(table=table, time=time), [before, MOST_DELETED])
             deleted += cursor.rowcount
     return deleted

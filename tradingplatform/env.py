@@ -57,6 +57,9 @@ class Environment:
     spot_streams: tuple[str, ...]
     futures_streams: tuple[str, ...]
     trade_symbols: str
+    mark_price_seconds: int
+    event_payloads: tuple[str, ...]
+    depth_updates: tuple[str, ...]
     web3_providers: tuple[str, ...]
     trading_address: str
     trading_abi: str
@@ -173,6 +176,22 @@ def _trade_symbols(text: str) -> str:
     return text
 
 
+def _mark_price_seconds(text: str) -> int:
+    if text not in {"1", "3"}:
+        raise ValueError("must be 1 or 3")
+    return int(text)
+
+
+def _depth_updates(text: str) -> tuple[str, ...]:
+    """Series whose raw diffs are kept, as market:symbol; `none` for none."""
+    parts = tuple(part.upper() for part in _list(text))
+    if parts == ("NONE",):
+        return ()
+    if not all(re.fullmatch(r"(SPOT|FUTURES):[^\s:,]{1,40}", part) for part in parts):
+        raise ValueError("must be none, or a list such as SPOT:BTCUSDT,FUTURES:BTCUSDT")
+    return parts
+
+
 def _date(text: str) -> datetime:
     try:
         when = datetime.fromisoformat(text)
@@ -281,6 +300,11 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
             "depth,kline,aggTrade,markPrice,forceOrder",
             _streams("depth", "kline", "aggTrade", "markPrice", "forceOrder"),
         ),
+        mark_price_seconds=read("MARK_PRICE_SECONDS", "1", _mark_price_seconds),
+        event_payloads=read(
+            "EVENT_PAYLOADS", "markPrice,forceOrder", _streams("aggTrade", "markPrice", "forceOrder", "none")
+        ),
+        depth_updates=read("DEPTH_UPDATES", "none", _depth_updates),
         trade_symbols=read("TRADE_SYMBOLS", "live" if simulated else "collected", _trade_symbols),
         web3_providers=read("WEB3_PROVIDERS", "", _nodes),
         trading_address=read("TRADING_ADDRESS", "", _address),

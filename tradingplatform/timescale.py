@@ -8,6 +8,7 @@ from psycopg import sql
 
 from tradingplatform.aggregates import provision_aggregates
 from tradingplatform.candle_aggregates import provision_candle_aggregates
+from tradingplatform.event_aggregates import provision_event_aggregates
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ HYPERTABLES = (
     Hypertable("mark_prices", "event_time", "1 day", "symbol", "1 day", "30 days"),
     Hypertable("force_orders", "trade_time", "7 days", "symbol", "30 days", "365 days"),
     Hypertable("open_interest", "time", "7 days", "symbol", "30 days", "365 days"),
+    Hypertable("depth_updates", "event_time", "1 hour", "market_type, symbol", "2 hours", "2 days"),
     Hypertable("websocket_events", "time", "1 day", "event_type", None, "14 days"),
     Hypertable("system_metrics", "time", "7 days", "name", "14 days", "60 days"),
 )
@@ -65,6 +67,7 @@ def provision() -> str:
             _provision(table)
     provision_aggregates(storage)
     provision_candle_aggregates(storage)
+    provision_event_aggregates(storage)
     return storage
 
 

@@ -1,24 +1,33 @@
-"""GET trades, mark-prices, liquidations, open-interest, funding: what happened, newest first."""
+"""GET trades, mark-prices, liquidations, open-interest, funding: what happened, newest first, or hours and days of it;
+and GET derivatives/summary."""
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api import buckets
 from api.paging import paged
 from api.schema import operation
 from api.serializers.derivatives import (
     ContractQuery,
+    FlowAnswer,
     FundingAnswer,
     FundingQuery,
     InterestAnswer,
+    InterestBucketsAnswer,
+    LiquidatedAnswer,
     LiquidationsAnswer,
     LiquidationsQuery,
+    MarkBucketsAnswer,
     MarksAnswer,
+    SummaryAnswer,
     TradesAnswer,
     TradesQuery,
+    either,
 )
 from api.times import epoch_ms
 from api.views.base import ApiView, find_symbol
@@ -30,10 +39,16 @@ FUTURES = "FUTURES"
 
 
 class TradesView(ApiView):
-    @operation("Trades of a symbol", TradesAnswer, errors=[400, 404], query=TradesQuery)
+    @operation(
+        "Trades of a symbol", either("TradesOrFlow", TradesAnswer, FlowAnswer), errors=[400, 404], query=TradesQuery
+    )
     def get(self, request: Request) -> Response:
         asked = TradesQuery.read(request)
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))
+        if "interval" in asked:
+            flow = selectors.flow(symbol.market, symbol.name, *_range(asked))
+            named = {"symbol": symbol.name, "marketType": symbol.market}
+            return _buckets(asked, [buckets.flow(one) for one in flow], **named)
         found = selectors.trades(
             symbol.market,
             symbol.name,
@@ -50,19 +65,36 @@ class TradesView(ApiView):
 
 
 class MarkPricesView(ApiView):
-    @operation("Mark prices of a contract", MarksAnswer, errors=[400, 404], query=ContractQuery)
+    @operation(
+        "Mark prices of a contract",
+        either("MarksOrBuckets", MarksAnswer, MarkBucketsAnswer),
+        errors=[400, 404],
+        query=ContractQuery,
+    )
     def get(self, request: Request) -> Response:
         asked = ContractQuery.read(request)
         symbol = find(asked["symbol"], FUTURES).name
+        if "interval" in asked:
+            return _buckets(
+                asked, [buckets.mark(one) for one in selectors.marks(symbol, *_range(asked))], symbol=symbol
+            )
         found = selectors.mark_prices(symbol, asked["limit"] + 1, **_bounds(asked))
         return Response({**paged(found, asked["limit"], lambda row: [row.event_time], _mark), "symbol": symbol})
 
 
 class LiquidationsView(ApiView):
-    @operation("Liquidations", LiquidationsAnswer, errors=[400, 404], query=LiquidationsQuery)
+    @operation(
+        "Liquidations",
+        either("LiquidationsOrBuckets", LiquidationsAnswer, LiquidatedAnswer),
+        errors=[400, 404],
+        query=LiquidationsQuery,
+    )
     def get(self, request: Request) -> Response:
         asked = LiquidationsQuery.read(request)
         symbol = find(asked["symbol"], FUTURES).name if "symbol" in asked else ""
+        if "interval" in asked:
+            rows = [buckets.liquidated(one) for one in selectors.liquidated(symbol, *_range(asked))]
+            return _buckets(asked, rows, symbol=symbol or None, lowerBound=True)
         found = selectors.liquidations(
             asked["limit"] + 1,
             symbol=symbol,
@@ -77,18 +109,36 @@ class LiquidationsView(ApiView):
 
 
 class OpenInterestView(ApiView):
-    @operation("Open interest of a contract", InterestAnswer, errors=[400, 404], query=ContractQuery)
+    @operation(
+        "Open interest of a contract",
+        either("InterestOrBuckets", InterestAnswer, InterestBucketsAnswer),
+        errors=[400, 404],
+        query=ContractQuery,
+    )
     def get(self, request: Request) -> Response:
         asked = ContractQuery.read(request)
         symbol = find(asked["symbol"], FUTURES).name
+        if "interval" in asked:
+            rows = [buckets.interest(one) for one in selectors.interest(symbol, *_range(asked))]
+            return _buckets(asked, rows, symbol=symbol)
         found = selectors.open_interest(symbol, asked["limit"] + 1, **_bounds(asked))
         return Response({**paged(found, asked["limit"], lambda row: [row.time], _interest), "symbol": symbol})
 
 
 class FundingView(ApiView):
-    @operation("Funding and basis, the newest known", FundingAnswer, errors=[400, 404], query=FundingQuery)
+    @operation(
+        "Funding and basis, the newest known",
+        either("FundingOrBuckets", FundingAnswer, MarkBucketsAnswer),
+        errors=[400, 404],
+        query=FundingQuery,
+    )
     def get(self, request: Request) -> Response:
         asked = FundingQuery.read(request)
+        if "interval" in asked:
+            symbol = find(asked["symbol"], FUTURES).name
+            return _buckets(
+                asked, [buckets.mark(one) for one in selectors.marks(symbol, *_range(asked))], symbol=symbol
+            )
         names = (
             [find(asked["symbol"], FUTURES).name]
             if "symbol" in asked
@@ -96,6 +146,23 @@ class FundingView(ApiView):
         )
         data = [_funding(*row) for row in selectors.funding(names)]
         return Response({"success": True, "data": data, "count": len(data), "next": None})
+
+
+class SummaryView(ApiView):
+    @operation("Every collected contract at a glance", SummaryAnswer)
+    def get(self, request: Request) -> Response:
+        now = timezone.now()
+        rows = selectors.market_table([row.name for row in collected_symbols(FUTURES)], now)
+        answer = {"success": True, "timestamp": epoch_ms(now), "lowerBound": True}
+        return Response({**answer, "data": [buckets.contract(row) for row in rows], "count": len(rows)})
+
+
+def _range(asked: dict[str, Any]) -> tuple[datetime, datetime, str, datetime]:
+    return asked["start"], asked["end"], asked["interval"], timezone.now()
+
+
+def _buckets(asked: dict[str, Any], rows: list[dict[str, Any]], **named: Any) -> Response:
+    return Response({"success": True, **named, "interval": asked["interval"], "data": rows, "count": len(rows)})
 
 
 def _bounds(asked: dict[str, Any]) -> dict[str, datetime | None]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from derivatives import services
 from derivatives.events import IdRange, Interest, Mark, Trade
@@ -103,6 +104,61 @@ def test_funding_and_basis(client, told):
     assert get(client, "funding", symbol="1000PEPEUSDT").json()["data"] == []
 
 
+DAY = {"from": (NOON - timedelta(hours=1)).isoformat(), "to": (NOON + timedelta(hours=1)).isoformat()}
+
+
+def test_hours_and_days_of_trades(client, told):
+    asked = {"symbol": "BTCUSDT", "marketType": "FUTURES", **DAY}
+    for interval in ("1h", "1d"):
+        body = get(client, "trades", interval=interval, **asked).json()
+        assert (body["interval"], body["symbol"], body["marketType"], body["count"]) == (
+            *(interval, "BTCUSDT", "FUTURES", 1),
+        )
+        [row] = body["data"]
+        assert (row["trades"], row["fills"], row["missingTrades"], row["closed"]) == (7, 14, 0, True)
+        assert (row["takerBuyVolume"], row["takerSellVolume"]) == pytest.approx((0.016, 0.012))
+        assert (row["delta"], row["cvd"]) == pytest.approx((0.004, 0.004))
+        assert row["complete"] is False, "nothing is known of what came before and after"
+    assert row["time"] == int(NOON.timestamp()) // 86400 * 86400
+
+
+def test_hours_of_marks_liquidations_and_interest(client, told):
+    [mark] = get(client, "mark-prices", symbol="BTCUSDT", interval="1h", **DAY).json()["data"]
+    assert (mark["samples"], mark["markClose"], mark["indexClose"], mark["basisPercent"]) == (3, 101, 100, 1)
+    assert (mark["fundingRate"], mark["complete"]) == (0.0001, False)
+    assert get(client, "funding", symbol="BTCUSDT", interval="1h", **DAY).json()["data"] == [mark]
+    body = get(client, "liquidations", symbol="BTCUSDT", interval="1h", **DAY).json()
+    assert (body["lowerBound"], body["symbol"]) == (True, "BTCUSDT")
+    [row] = body["data"]
+    assert (row["longNotional"], row["shortNotional"], row["largest"]) == (200, 100, 200)
+    [row] = get(client, "liquidations", interval="1d", **DAY).json()["data"]
+    assert (row["longNotional"], row["longCount"], row["shortCount"]) == (200.5, 2, 1)
+    [row] = get(client, "open-interest", symbol="BTCUSDT", interval="1d", **DAY).json()["data"]
+    assert (row["open"], row["high"], row["low"], row["close"], row["samples"]) == (90.5, 92.5, 90.5, 92.5, 3)
+
+
+def test_the_market_at_a_glance(client, registry, django_assert_max_num_queries):
+    now = timezone.now()
+    ms = int(now.timestamp() * 1000)
+    services.store_marks([Mark("BTCUSDT", ms - i * 60_000 - 500, "99", "100", "1", "0.0001", ms) for i in range(30)])
+    ages = {0: "110", 60: "100", 24 * 60: "200"}
+    services.store_interest([Interest("BTCUSDT", ms - age * 60_000, value) for age, value in ages.items()])
+    for side, quantity, age in (("SELL", "3", 1), ("BUY", "2", 59), ("BUY", "9", 61)):
+        amounts = {"filled_quantity": quantity, "average_price": "10", "side": side}
+        services.store_forced_orders([forced(symbol="BTCUSDT", trade_time=ms - age * 60_000, **amounts)])
+    with django_assert_max_num_queries(3):
+        body = get(client, "derivatives/summary").json()
+    rows = {row["symbol"]: row for row in body["data"]}
+    assert (body["lowerBound"], body["count"]) == (True, len(rows))
+    row = rows["BTCUSDT"]
+    assert (row["basisPercent"], row["fundingRate"], row["nextFundingTime"]) == (-1, 0.0001, ms)
+    assert (row["openInterest"], row["change1h"], row["change24h"]) == (110, 10, -45)
+    assert (row["longLiquidations1h"], row["shortLiquidations1h"], row["liquidations1h"]) == (30, 20, 2)
+    assert (row["heardMinutes"], row["stale"]) == (30, False)
+    other = rows["1000PEPEUSDT"]
+    assert (other["markPrice"], other["change1h"], other["heardMinutes"], other["stale"]) == (None, None, 0, True)
+
+
 @pytest.mark.parametrize(
     ("path", "query", "status", "field"),
     [
@@ -113,6 +169,10 @@ def test_funding_and_basis(client, told):
         ("trades", {"symbol": "BTCUSDT", "cursor": "x"}, 400, "cursor"),
         ("mark-prices", {"symbol": "SOLUSDT"}, 404, "symbol"),
         ("liquidations", {"limit": 0}, 400, "limit"),
+        ("trades", {"symbol": "BTCUSDT", "interval": "1m"}, 400, "interval"),
+        ("trades", {"symbol": "BTCUSDT", "interval": "1h", "side": "buy"}, 400, "side"),
+        ("trades", {"symbol": "BTCUSDT", "interval": "1h", "from": "2020-01-01"}, 400, "from"),
+        ("funding", {"interval": "1h"}, 400, "symbol"),
         ("open-interest", {"symbol": "BTCUSDT", "from": "2026-03-02", "to": "2026-03-01"}, 400, "from"),
     ],
 )

@@ -85,6 +85,7 @@ def test_trades_page_by_page():
 
 def test_rows_go_after_their_lifetime():
     services.store_trades([trade(1)])
-    kept = LIFETIMES["agg_trades"][1]
-    assert services.retain(moment(AT) + kept - timedelta(seconds=1)) == 0
-    assert services.retain(moment(AT) + kept + timedelta(seconds=1)) == 1
+    midnight = moment(AT).replace(hour=0, minute=0, second=0, microsecond=0)
+    gone = midnight + timedelta(days=1) + LIFETIMES["agg_trades"][1]  # whole days go
+    assert services.retain(gone - timedelta(seconds=1)) == 0
+    assert services.retain(gone + timedelta(seconds=1)) == 1

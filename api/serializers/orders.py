@@ -13,9 +13,11 @@ from dex.events import EventType, Status
 
 LARGEST_ID = 2**256 - 1
 STATUS_WORDS = [str(status).lower() for status in Status]
+ADDRESS_SCHEMA = {"type": "string", "pattern": "^0x([0-9a-f]{40}|[0-9A-F]{40})$"}
+PAIR_SCHEMA = {"type": "string", "pattern": "^0x[0-9a-f]{40}/0x[0-9a-f]{40}$"}
 
 
-@extend_schema_field({"type": "string", "pattern": "^0x([0-9a-f]{40}|[0-9A-F]{40})$"})
+@extend_schema_field(ADDRESS_SCHEMA)
 class AddressField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         try:
@@ -24,7 +26,7 @@ class AddressField(serializers.CharField):
             raise serializers.ValidationError(str(error)) from error
 
 
-@extend_schema_field({"type": "string", "pattern": "^0x[0-9a-f]{40}/0x[0-9a-f]{40}$"})
+@extend_schema_field(PAIR_SCHEMA)
 class PairField(serializers.CharField):
     """Two addresses with a stroke between them."""
 
@@ -54,6 +56,16 @@ class OrdersQuery(Query):
         if start and end and start > end:
             raise serializers.ValidationError({"from": "must not be after to"})
         return attrs
+
+
+class OrdersFileQuery(OrdersQuery):
+    """Files of orders hold all that there are: no limit, no offset."""
+
+    user = AddressField(required=False, help_text="Orders of one user.")
+    status = WordField(STATUS_WORDS, required=False, help_text="Of orders, any case; without it all of them.")
+    format = WordField(["csv", "json", "parquet"], required=False, default="csv")
+    limit = None
+    offset = None
 
 
 class UserOrdersQuery(OrdersQuery):

@@ -5,20 +5,25 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
 from api.candle_files import PARTS
 from api.files import KINDS
+from api.order_files import PARTS as ORDER_PARTS
 from api.schema import ALWAYS, ANYBODY, MEANINGS
 from api.serializers.common import Error
 from api.serializers.export import ExportAnswer, ExportQuery
+from api.serializers.orders import ADDRESS_SCHEMA, PAIR_SCHEMA, STATUS_WORDS, OrdersFileQuery
 from api.streaming import file_name, streamed
 from api.views.base import ApiView, FirstRenderer
+from api.views.orders import read_filter
 from candles import export as candles
 from candles.candle import SeriesKey
 from candles.timeframes import read_timeframe
 from depth.export import Selection, choose_books, stretches
+from dex import export as orders
+from dex.events import Status
 
 RESPONSES: dict[Any, Any] = {
     (200, "text/csv"): OpenApiTypes.STR,
@@ -28,11 +33,22 @@ RESPONSES: dict[Any, Any] = {
 }
 
 
+# Of orders only; `from`, `to` and `format` are those of every dataset.
+FILTERS = [
+    OpenApiParameter("user", ADDRESS_SCHEMA, description="Orders of one user; this and what follows: of `orders`."),
+    OpenApiParameter("status", {"type": "string", "enum": STATUS_WORDS}, description="Without it all of them."),
+    *(OpenApiParameter(name, ADDRESS_SCHEMA) for name in ("token", "token_in", "token_out")),
+    OpenApiParameter("pair", PAIR_SCHEMA, description="Two addresses with / between them, in either order."),
+]
+
+
 class ExportView(ApiView):
     content_negotiation_class = FirstRenderer
 
-    @extend_schema(summary="Series as a file", parameters=[ExportQuery], responses=RESPONSES, auth=ANYBODY)
+    @extend_schema(summary="Series as a file", parameters=[ExportQuery, *FILTERS], responses=RESPONSES, auth=ANYBODY)
     def get(self, request: Request) -> StreamingHttpResponse:
+        if request.query_params.get("dataset", "").lower() == "orders":
+            return self.orders(request, OrdersFileQuery.read(request))
         asked = ExportQuery.read(request)
         books = choose_books(asked["symbol"], asked["marketType"])
         if asked["dataset"] == "candles":
@@ -41,6 +57,13 @@ class ExportView(ApiView):
         kind = KINDS[asked["format"]]
         parts = kind.parts(stretches(selection))
         return streamed(request._request, parts, kind.media_type, file_name(selection, asked["format"]))
+
+    def orders(self, request: Request, asked: dict[str, Any]) -> StreamingHttpResponse:
+        status = Status(asked["status"].upper()) if "status" in asked else None
+        kind = asked["format"]
+        parts = ORDER_PARTS[kind](orders.stretches(read_filter(asked, status, asked.get("user"))))
+        name = "-".join(["orders", *([asked["status"]] if status else [])])
+        return streamed(request._request, parts, KINDS[kind].media_type, f"{name}.{kind}")
 
     def candles(
         self, request: Request, asked: dict[str, Any], books: tuple[tuple[str, str], ...]

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from api.exceptions import ApiError, shown
 from api.schema import operation
 from api.serializers.orders import (
+    ADDRESS_SCHEMA,
     LARGEST_ID,
     EventsAnswer,
     OrderAnswer,
@@ -30,7 +31,6 @@ from dex.selectors import Filter, Page, Volume, history, order, orders, statisti
 
 MOST_EVENTS = 1000
 ID_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,78}$"}
-ADDRESS_SCHEMA = {"type": "string", "pattern": "^0x([0-9a-f]{40}|[0-9A-F]{40})$"}
 ID = OpenApiParameter("order_id", ID_SCHEMA, OpenApiParameter.PATH, description="The contract's number of the order.")
 ADDRESS = OpenApiParameter("address", ADDRESS_SCHEMA, OpenApiParameter.PATH, description="In any case.")
 
@@ -104,12 +104,15 @@ def told_statistics(now: datetime) -> dict[str, Any]:
 
 def listed_orders(asked: Mapping[str, Any], status: Status | None, user: str | None) -> dict[str, Any]:
     """A list as OrdersAnswer describes it, from the validated parameters of OrdersQuery."""
-    names = ("token", "token_in", "token_out", "pair")
-    wanted = Filter(
-        status, user, start=asked.get("from"), end=asked.get("to"), **{name: asked.get(name) for name in names}
-    )
-    page = orders(wanted, asked["limit"], asked["offset"])
+    page = orders(read_filter(asked, status, user), asked["limit"], asked["offset"])
     return {"orders": _bodies(page), "total": page.total, "limit": asked["limit"], "offset": asked["offset"]}
+
+
+def read_filter(asked: Mapping[str, Any], status: Status | None, user: str | None) -> Filter:
+    """The filter of the validated parameters of OrdersQuery."""
+    names = ("token", "token_in", "token_out", "pair")
+    chosen = {name: asked.get(name) for name in names}
+    return Filter(status, user, start=asked.get("from"), end=asked.get("to"), **chosen)
 
 
 def _bodies(page: Page) -> Sequence[dict[str, Any]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from candles import services
+from candles import backtests, services
 from markets.storage import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -27,3 +27,14 @@ def derive() -> None:
         return
     if done.left:
         logger.info("%d timeframes were brought up to date, %d wait for the next time", done.places, done.left)
+
+
+@shared_task(name="candles.backtest", time_limit=110)
+def backtest() -> None:
+    try:
+        stored = backtests.refresh(datetime.now(UTC))
+    except DATABASE_AWAY as error:
+        logger.warning("backtests wait for the next time: the database is away (%s)", error)
+        return
+    if stored:
+        logger.debug("%d backtests were made anew", stored)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from candles.analysis import WANTED, Analysis, analyse
 from candles.backtest import Outcome, backtest
 from candles.candle import Candle, SeriesKey
 from candles.indicators import Lines, Request, Series, compute, lead
+from candles.models import RuleOutcome
 from candles.selectors import MOST_CANDLES, candles
 from candles.timeframes import DAY, HOUR, Timeframe, read_timeframe
 
@@ -18,7 +19,8 @@ PROFILE_ROWS = 24
 VALUE_AREA = 0.7
 MOST_LEAD = 3000  # candles before the window; means of long periods are then as true as 1e-9 allows for periods to 250
 HOURLY = read_timeframe("1H")
-TESTED = 5000  # candles that a backtest looks at
+TESTED = 5000  # candles that a backtest looks at while there is no longer one
+TRUSTED = timedelta(days=3)  # a stored backtest is made anew every day; if it is older than this something is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,20 @@ class Examined:
     pivots: levels.Pivots | None
     candles: int
     incomplete: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What each rule was worth, and the stretch that it rests on: `candles` closed candles that open from `first` to
+    `last`; `missing` are not there, `incomplete` lack minutes."""
+
+    outcomes: list[Outcome]
+    candles: int
+    first: datetime | None
+    last: datetime | None
+    missing: int
+    incomplete: int
+    computed_at: datetime
 
 
 def series_of(found: Sequence[Candle], timeframe: Timeframe) -> Series:
@@ -108,7 +124,28 @@ def pivots(key: SeriesKey, timeframe: Timeframe, now: datetime) -> levels.Pivots
     return levels.classic_pivots(float(highest), float(lowest), float(hours[-1].close))
 
 
-def outcomes(key: SeriesKey, timeframe: Timeframe, now: datetime, count: int = TESTED) -> tuple[list[Outcome], int]:
-    """What each rule's signals were worth over the newest `count` closed candles, and how many those were."""
+def outcomes(key: SeriesKey, timeframe: Timeframe, now: datetime, count: int = TESTED) -> Tested:
+    """What each rule's signals were worth: as it is stored of all history, or, where that is shorter or older, over
+    the newest `count` closed candles. One query, or those of the candles too."""
+    stored = _stored_outcomes(key, timeframe)
+    if stored is not None and stored.candles >= count and stored.computed_at >= now - TRUSTED:
+        return stored
     found = closed(key, timeframe, now, count)
-    return backtest(series_of(found, timeframe)), len(found)
+    series, incomplete = series_of(found, timeframe), sum(not candle.complete for candle in found)
+    first, last = (found[0].open_time, found[-1].open_time) if found else (None, None)
+    return Tested(backtest(series), len(found), first, last, series.missing, incomplete, now)
+
+
+def _stored_outcomes(key: SeriesKey, timeframe: Timeframe) -> Tested | None:
+    found = RuleOutcome.objects.filter(
+        exchange=key.exchange, market_type=key.market, symbol=key.symbol, timeframe=timeframe.name
+    )
+    rows = list(found.order_by("rule", "after"))
+    if not rows:
+        return None
+    told = [
+        Outcome(row.rule, row.after, row.count, row.hit_rate, row.mean_move, row.base_rate, row.base_move)
+        for row in rows
+    ]
+    one = rows[0]
+    return Tested(told, one.candles, one.first, one.last, one.missing, one.incomplete, one.computed_at)

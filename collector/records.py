@@ -32,6 +32,7 @@ PURPOSES = {
     "alerts.evaluate": "Looks at the newest books with the rules of alerts",
     "depth.roll_up": "Makes the hours and days of closed hours, and of late rows",
     "candles.roll_up": "Makes longer candles of the minutes",
+    "candles.backtest": "Tells what each signal rule was worth over stored history",
     "candles.derive": "Stores indicators and analyses of the candles that have closed",
 }
 

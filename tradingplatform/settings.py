@@ -218,7 +218,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"countdown": 22, "expires": 240},
     },
     # Each result once a day: some at a time.
-    "backtest-candles": {"task": "candles.backtest", "schedule": crontab(minute="8-59/10"), "options": {"expires": 500}},
+    "backtest-candles": {
+        "task": "candles.backtest",
+        "schedule": crontab(minute="8-59/10"),
+        "options": {"expires": 500},
+    },
     "roll-up-candles": {"task": "candles.roll_up", "schedule": crontab(minute="2-59/5"), "options": {"expires": 280}},
     # Hours that have just closed, and those that late events fell into.
     "roll-up-events": {

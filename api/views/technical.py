@@ -90,14 +90,17 @@ def _analysis(symbol: Symbol, asked: dict[str, Any], now: datetime) -> dict[str,
     if made is None:
         problem = f"{symbol.name} has fewer than {FEWEST} closed candles of {asked['timeframe']} yet"
         raise ApiError(404, "no_data", problem, "timeframe")
-    past, tested = outcomes(key, length, now) if made.analysis.signals else ([], 0)
+    tested = outcomes(key, length, now) if made.analysis.signals else None
     return {
         "success": True,
         "symbol": symbol.name,
         "marketType": symbol.market,
         "timeframe": asked["timeframe"],
-        **analysis_body(made, past),
-        "tested": tested,
+        **analysis_body(made, tested.outcomes if tested else []),
+        "tested": tested.candles if tested else 0,
+        "testedFrom": epoch_ms(tested.first) if tested and tested.first else None,
+        "testedTo": epoch_ms(tested.last) if tested and tested.last else None,
+        "testedMissing": tested.missing + tested.incomplete if tested else 0,
     }
 
 

@@ -93,6 +93,11 @@ def test_an_analysis(client, stored):
         assert [one["after"] for one in signal["past"]] == [5, 10, 20]
     assert sum(body["volume_profile"]["volumes"]) > 0
     assert body["tested"] in {0, body["candles"]}
+    if body["tested"]:
+        assert body["testedFrom"] < body["testedTo"] == body["timestamp"]
+        assert body["testedMissing"] == body["missing"] + body["incomplete"]
+    else:
+        assert (body["testedFrom"], body["testedTo"], body["testedMissing"]) == (None, None, 0)
     assert cache_redis().keys("analysis:SPOT:BTCUSDT:5:*")
 
 

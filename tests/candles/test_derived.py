@@ -217,6 +217,8 @@ def test_only_one_process_is_at_it(transactional_db, empty_redis, top, monkeypat
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [derived.LOCK])
         assert derive(top).places == 0
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [derived.LOCK])
     finally:
         other.close()
     assert derive(top).places == len(TIMEFRAMES)

@@ -171,3 +171,14 @@ def judged(candle: Candle, timeframe: Timeframe, settled: datetime, now: datetim
     until = end if closed else min(end, now.astimezone(UTC).replace(second=0, microsecond=0) - MINUTE)
     expected = max(1, (until - candle.open_time) // MINUTE)
     return replace(candle, closed=closed, expected=expected)
+
+
+def with_open(found: Sequence[Candle], minute: Candle, timeframe: Timeframe, now: datetime) -> list[Candle]:
+    """The candles, oldest first, with what is known of the open minute added to the one that holds it."""
+    opening = timeframe.open_of(minute.open_time)
+    if found and found[-1].open_time == opening:
+        both = merge([found[-1], replace(minute, minutes=0)])
+        return [*found[:-1], replace(both, closed=False, expected=found[-1].expected)]
+    alone = judged(replace(minute, open_time=opening, minutes=0), timeframe, opening, now)
+    missing = (minute.open_time - opening) // MINUTE  # minutes of it that are over, none of which is stored
+    return [*found, replace(alone, minutes=0 if missing else 1, expected=missing or 1)]

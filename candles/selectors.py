@@ -7,11 +7,10 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import F, Sum
-from msgspec.structs import replace
 from psycopg import sql
 
 from candles import cache
-from candles.candle import Candle, SeriesKey, candle_of, judged, merge, moment_of
+from candles.candle import Candle, SeriesKey, candle_of, judged, milliseconds_of, moment_of, with_open
 from candles.models import Hole, SeriesState
 from candles.rollups import COLUMNS, FROM_BUCKETS, FROM_MINUTES, SERIES
 from candles.timeframes import DAY, MINUTE, SPELLINGS, Timeframe
@@ -135,6 +134,17 @@ class Progress:
         return 100.0 if self.done >= self.total else self.done * 100 / self.total
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a live series begins with: `candles` as if all of them were closed, oldest first; `settled` is the end of
+    the newest minute that is known. `minute` is the open one, heard of at `heard_at` (epoch milliseconds)."""
+
+    candles: list[Candle]
+    settled: datetime | None
+    minute: Candle | None
+    heard_at: int | None
+
+
 SOURCES = (("candles_1d", 1440), ("candles_1h", 60), ("candles_15m", 15))  # each with its minutes
 
 
@@ -215,6 +225,16 @@ def newest(key: SeriesKey, timeframe: Timeframe, now: datetime) -> Newest | None
     return Newest(found[-1], heard_at) if found and heard_at else None
 
 
+def beginning(key: SeriesKey, timeframe: Timeframe, now: datetime, count: int) -> Beginning:
+    """The newest `count` candles as they are stored, past the cache, and the open minute. At least two queries."""
+    question = cache.Question(key, timeframe, None, timeframe.open_of(now), count)
+    minute, _, _ = cache.look(question, now)
+    known = _stored(question)
+    opened = candle_of(minute.kline, closed=False) if minute else None
+    heard_at = minute.heard_at if minute else milliseconds_of(known.settled) if known.settled else None
+    return Beginning(known.candles, known.settled, opened, heard_at)
+
+
 def between(key: SeriesKey, timeframe: Timeframe, start: datetime, end: datetime, now: datetime) -> list[Candle]:
     """Every closed minute's part of the candles that open within `start` to `end` (aware, both included), past the
     cache. Two queries, of as many rows as there are: ask for stretches."""
@@ -280,14 +300,10 @@ def _with_open(found: list[Candle], minute: Candle, question: cache.Question, no
     opening = question.timeframe.open_of(minute.open_time)
     if opening > question.last or (question.first is not None and opening < question.first):
         return found
-    if found and found[-1].open_time == opening:
-        both = merge([found[-1], replace(minute, minutes=0)])
-        return [*found[:-1], replace(both, closed=False, expected=found[-1].expected)]
-    if question.first is not None and len(found) >= question.limit:
+    joins = bool(found) and found[-1].open_time == opening
+    if not joins and question.first is not None and len(found) >= question.limit:
         return found
-    alone = judged(replace(minute, open_time=opening, minutes=0), question.timeframe, opening, now)
-    missing = (minute.open_time - opening) // MINUTE  # minutes of it that are over, none of which is stored
-    return [*found, replace(alone, minutes=0 if missing else 1, expected=missing or 1)]
+    return with_open(found, minute, question.timeframe, now)
 
 
 def _stored(question: cache.Question) -> cache.Stored:

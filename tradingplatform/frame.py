@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest
 
 from collector.status import past
+from markets.models import Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ PAGES = (
     Page("overview", "Overview", "/", market=True),
     Page("depth", "Depth", "/charts/", market=True),
     Page("analysis", "Analysis", "/analysis/", market=True),
+    Page("derivatives", "Derivatives", "/derivatives/", market=True),
     Page("alerts", "Alerts", "/alerts/"),
     Page("dex", "DEX", "/dex/"),
     Page("status", "Status", "/status/"),
@@ -43,7 +46,19 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "simulated_market": settings.SIMULATED_MARKET,
         "past_load": _past_load,
         "page_key": _page_key(request.path),
+        "page_query": _place(request),
     }
+
+
+def _place(request: HttpRequest) -> str:
+    """The symbol and market in view as a query: pages of a market go on with them."""
+    given = {"symbol": request.GET.get("symbol", "").strip().upper(), "market": request.GET.get("market", "").upper()}
+    known = {
+        name: value
+        for name, value in given.items()
+        if (value in Market.values if name == "market" else 0 < len(value) <= 40 and value.isprintable())
+    }
+    return f"?{urlencode(known)}" if known else ""
 
 
 def _past_load() -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from tradingplatform import analysis_page, dex_page
+from tradingplatform import analysis_page, derivatives_page, dex_page
 from tradingplatform.status_page import status
 
 urlpatterns = [
@@ -20,6 +20,9 @@ urlpatterns = [
     path("dex/", dex_page.page, name="dex"),
     path("dex/data", dex_page.data, name="dex-data"),
     path("dex", RedirectView.as_view(pattern_name="dex", query_string=True)),
+    path("derivatives/", derivatives_page.page, name="derivatives"),
+    path("derivatives/data", derivatives_page.data, name="derivatives-data"),
+    path("derivatives", RedirectView.as_view(pattern_name="derivatives", query_string=True)),
     path("analysis/", analysis_page.page, name="analysis"),
     path("analysis/data", analysis_page.data, name="analysis-data"),
     path("analysis", RedirectView.as_view(pattern_name="analysis", query_string=True)),

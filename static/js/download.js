@@ -43,7 +43,7 @@ function legend(pen, side, width, color, compared) {
   });
 }
 
-function save(blob, name) {
+export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -4,6 +4,7 @@ trades, and what was liquidated; and where any of it is missing."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -96,7 +97,8 @@ def points(symbol: str, start: datetime, last: datetime, step: timedelta) -> lis
         cursor.execute(READINGS, asked)
         minutes: dict[datetime, int] = dict(cursor.fetchall())
         cursor.execute(POINTS, asked)
-        return [Point(*row, minutes=minutes.get(row[0], 0)) for row in cursor.fetchall()]
+        rows: list[Any] = cursor.fetchall()
+    return [Point(*row, minutes.get(row[0], 0)) for row in rows]
 
 
 def silences(symbol: str, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

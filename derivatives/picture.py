@@ -98,7 +98,7 @@ def points(symbol: str, start: datetime, last: datetime, step: timedelta) -> lis
         minutes: dict[datetime, int] = dict(cursor.fetchall())
         cursor.execute(POINTS, asked)
         rows: list[Any] = cursor.fetchall()
-    return [Point(*row, minutes.get(row[0], 0)) for row in rows]
+    return [Point(*(*row, minutes.get(row[0], 0))) for row in rows]
 
 
 def silences(symbol: str, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

@@ -16,7 +16,7 @@ from collector.asking import MarketHalted, NoLeave, ask, budget_of
 from collector.exchanges import EXCHANGES
 from collector.exchanges.base import Refused, Venue, VenueError
 from collector.exchanges.streams import AggregateTrade
-from collector.feed.tape import TRADES
+from collector.feed.tape_keeping import TRADES
 from collector.limits import Priority, WeightBudget
 from collector.selectors import run_state
 from collector.venues import venue

@@ -81,6 +81,11 @@ def accept(what: Kind[T], item: T, note: bool = False) -> Any:
     return None
 
 
+def set_aside(what: Kind[T], item: T) -> None:
+    """Puts the item in the spool, for it to be stored when there is time. Raises SpoolFull."""
+    spool().append(Record(uuid.uuid4().hex, what.name, msgspec.msgpack.encode(item)))
+
+
 def guarded(read: Callable[[], T]) -> T:
     """What `read` reads from the database. Raises one of DATABASE_AWAY, at once while it is known to be away."""
     if not breaker.allows():

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from depth import cache, rollups, store
-from depth.intake import accept, guarded, kind, replay, retried, spool_identity, spool_state
+from depth.intake import accept, guarded, kind, replay, retried, set_aside, spool_identity, spool_state
 from depth.models import LIFETIMES
 from depth.spool import SpoolFull, SpoolState
 from depth.volumes import BandVolumes, Book, measure, reach_percent
@@ -32,6 +32,7 @@ __all__ = [
     "minute_of",
     "replay",
     "retain",
+    "set_aside",
     "spool_identity",
     "spool_state",
     "store_books",

@@ -1,6 +1,7 @@
 """Between the exchange's words and the store: trades, mark prices, liquidations and open interest (pure).
 
-Prices and quantities are the exchange's own decimal text; times are its own, epoch milliseconds."""
+Prices and quantities are the exchange's own decimal text; times are its own, epoch milliseconds. A `payload` is
+its own message, where it is kept."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -26,6 +27,7 @@ class Trade(msgspec.Struct, array_like=True, frozen=True, gc=False):
     first_trade_id: int
     last_trade_id: int
     buyer_is_maker: bool
+    payload: str | None = None
 
 
 class Mark(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -38,6 +40,7 @@ class Mark(msgspec.Struct, array_like=True, frozen=True, gc=False):
     settle_price: str
     funding_rate: str | None
     next_funding_time: int | None
+    payload: str | None = None
 
 
 class ForcedOrder(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -55,6 +58,7 @@ class ForcedOrder(msgspec.Struct, array_like=True, frozen=True, gc=False):
     filled_quantity: str
     trade_time: int
     event_time: int
+    payload: str | None = None
 
     @property
     def position(self) -> Position:
@@ -80,6 +84,18 @@ class Interest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     symbol: str
     time: int
     open_interest: str
+
+
+class DepthUpdate(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A change of an order book as it was told; `previous_update_id` None where the exchange tells none."""
+
+    market: str
+    symbol: str
+    event_time: int
+    first_update_id: int
+    final_update_id: int
+    previous_update_id: int | None
+    payload: str
 
 
 class IdRange(msgspec.Struct, array_like=True, frozen=True):

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connection
 
 from derivatives import rollups, store
-from derivatives.events import ForcedOrder, IdRange, Interest, Mark, Trade, missing_ids
+from derivatives.events import DepthUpdate, ForcedOrder, IdRange, Interest, Mark, Trade, missing_ids
 from derivatives.models import LIFETIMES, TradeGap
 from derivatives.series import ROLLUPS, kept_from
 
@@ -37,6 +37,10 @@ def store_forced_orders(orders: list[ForcedOrder]) -> int:
 def store_interest(rows: list[Interest]) -> int:
     """With the notional by the mark price of that minute, where one is stored."""
     return store.write_interest(rows)
+
+
+def store_depth_updates(updates: list[DepthUpdate]) -> int:
+    return store.write_depth_updates(updates)
 
 
 def roll_up(now: datetime, seconds: float | None = 40.0) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from derivatives.events import ForcedOrder, Interest, Mark, Trade
+from derivatives.events import DepthUpdate, ForcedOrder, Interest, Mark, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Table:
 TRADES = Table(
     "agg_trades",
     "market_type varchar, symbol varchar, id int8, trade_ms int8, event_ms int8, price numeric, quantity numeric, "
-    "first_trade_id int8, last_trade_id int8, buyer_is_maker bool",
+    "first_trade_id int8, last_trade_id int8, buyer_is_maker bool, payload jsonb",
     """
     INSERT INTO agg_trades (market_type, symbol, id, trade_time, event_time, price, quantity, first_trade_id,
-                            last_trade_id, buyer_is_maker)
+                            last_trade_id, buyer_is_maker, payload)
     SELECT market_type, symbol, id, 'epoch'::timestamptz + trade_ms * INTERVAL '1 ms',
            'epoch'::timestamptz + event_ms * INTERVAL '1 ms', price, quantity, first_trade_id, last_trade_id,
-           buyer_is_maker
+           buyer_is_maker, payload
     FROM incoming_agg_trades ORDER BY market_type, symbol, trade_ms, id
     ON CONFLICT (market_type, symbol, trade_time, id) DO NOTHING
     """,
@@ -37,12 +37,12 @@ TRADES = Table(
 MARKS = Table(
     "mark_prices",
     "symbol varchar, event_ms int8, mark_price numeric, index_price numeric, settle_price numeric, "
-    "funding_rate numeric, next_funding_ms int8",
+    "funding_rate numeric, next_funding_ms int8, payload jsonb",
     """
     INSERT INTO mark_prices (symbol, event_time, mark_price, index_price, settle_price, funding_rate,
-                             next_funding_time)
+                             next_funding_time, payload)
     SELECT symbol, 'epoch'::timestamptz + event_ms * INTERVAL '1 ms', mark_price, index_price, settle_price,
-           funding_rate, 'epoch'::timestamptz + next_funding_ms * INTERVAL '1 ms'
+           funding_rate, 'epoch'::timestamptz + next_funding_ms * INTERVAL '1 ms', payload
     FROM incoming_mark_prices ORDER BY symbol, event_ms
     ON CONFLICT (symbol, event_time) DO NOTHING
     """,
@@ -51,14 +51,15 @@ FORCE_ORDERS = Table(
     "force_orders",
     "symbol varchar, trade_ms int8, content uuid, event_ms int8, position varchar, side varchar, order_type varchar, "
     "time_in_force varchar, status varchar, price numeric, average_price numeric, quantity numeric, "
-    "last_filled_quantity numeric, filled_quantity numeric",
+    "last_filled_quantity numeric, filled_quantity numeric, payload jsonb",
     """
     INSERT INTO force_orders (symbol, trade_time, content, event_time, position, side, order_type, time_in_force,
-                              status, price, average_price, quantity, last_filled_quantity, filled_quantity, notional)
+                              status, price, average_price, quantity, last_filled_quantity, filled_quantity, notional,
+                              payload)
     SELECT symbol, 'epoch'::timestamptz + trade_ms * INTERVAL '1 ms', content,
            'epoch'::timestamptz + event_ms * INTERVAL '1 ms', position, side, order_type, time_in_force, status, price,
            average_price, quantity, last_filled_quantity, filled_quantity,
-           filled_quantity * average_price
+           filled_quantity * average_price, payload
     FROM incoming_force_orders ORDER BY symbol, trade_ms, content
     ON CONFLICT (symbol, trade_time, content) DO NOTHING
     """,
@@ -77,6 +78,20 @@ INTEREST = Table(
     ) AS m ON true
     ORDER BY i.symbol, i.ms
     ON CONFLICT (symbol, time) DO NOTHING
+    """,
+)
+
+DEPTH_UPDATES = Table(
+    "depth_updates",
+    "market_type varchar, symbol varchar, event_ms int8, first_update_id int8, final_update_id int8, "
+    "previous_update_id int8, payload jsonb",
+    """
+    INSERT INTO depth_updates (market_type, symbol, event_time, first_update_id, final_update_id, previous_update_id,
+                               payload)
+    SELECT market_type, symbol, 'epoch'::timestamptz + event_ms * INTERVAL '1 ms', first_update_id, final_update_id,
+           previous_update_id, payload
+    FROM incoming_depth_updates ORDER BY market_type, symbol, event_ms, final_update_id
+    ON CONFLICT (market_type, symbol, event_time, final_update_id) DO NOTHING
     """,
 )
 
@@ -102,7 +117,7 @@ def write_trades(trades: Iterable[Trade]) -> int:
         TRADES,
         (
             (t.market, t.symbol, t.id, t.trade_time, t.event_time, t.price, t.quantity, t.first_trade_id,
-             t.last_trade_id, t.buyer_is_maker)
+             t.last_trade_id, t.buyer_is_maker, t.payload)
             for t in trades
         ),
     )  # fmt: skip
@@ -112,7 +127,16 @@ def write_marks(marks: Iterable[Mark]) -> int:
     return _write(
         MARKS,
         (
-            (m.symbol, m.event_time, m.mark_price, m.index_price, m.settle_price, m.funding_rate, m.next_funding_time)
+            (
+                m.symbol,
+                m.event_time,
+                m.mark_price,
+                m.index_price,
+                m.settle_price,
+                m.funding_rate,
+                m.next_funding_time,
+                m.payload,
+            )
             for m in marks
         ),
     )
@@ -123,7 +147,7 @@ def write_forced_orders(orders: Iterable[ForcedOrder]) -> int:
         FORCE_ORDERS,
         (
             (o.symbol, o.trade_time, o.content, o.event_time, o.position, o.side, o.order_type, o.time_in_force,
-             o.status, o.price, o.average_price, o.quantity, o.last_filled_quantity, o.filled_quantity)
+             o.status, o.price, o.average_price, o.quantity, o.last_filled_quantity, o.filled_quantity, o.payload)
             for o in orders
         ),
     )  # fmt: skip
@@ -131,3 +155,13 @@ def write_forced_orders(orders: Iterable[ForcedOrder]) -> int:
 
 def write_interest(rows: Iterable[Interest]) -> int:
     return _write(INTEREST, ((row.symbol, row.time, row.open_interest) for row in rows))
+
+
+def write_depth_updates(rows: Iterable[DepthUpdate]) -> int:
+    return _write(
+        DEPTH_UPDATES,
+        (
+            (d.market, d.symbol, d.event_time, d.first_update_id, d.final_update_id, d.previous_update_id, d.payload)
+            for d in rows
+        ),
+    )

@@ -9,5 +9,5 @@ from collector.exchanges.streams import Streams
 
 # Each is made from its REST addresses by market.
 EXCHANGES: dict[str, Callable[[Mapping[str, str]], Venue]] = {"binance": BinanceRest}
-# The same over sockets, from their addresses by market.
-STREAMS: dict[str, Callable[[Mapping[str, str]], Streams]] = {"binance": BinanceStreams}
+# The same over sockets, from their addresses by market, and what is Taken beyond the ordinary.
+STREAMS: dict[str, Callable[..., Streams]] = {"binance": BinanceStreams}

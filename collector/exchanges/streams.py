@@ -1,7 +1,8 @@
 """What a venue's sockets tell, and what a venue must offer for that, in words that belong to no venue (pure).
 
 Prices, quantities and rates of trades and candles are kept as the exchange's own text, known to be plain decimal
-numbers: whoever needs a Decimal makes it once. Times are the exchange's, epoch milliseconds."""
+numbers: whoever needs a Decimal makes it once. Times are the exchange's, epoch milliseconds. A `payload` is the event
+in the exchange's own words, None where it is not kept."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,16 @@ class Kind(StrEnum):
     MARK_PRICE = "markPrice"
     LIQUIDATIONS = "forceOrder"
     BEST_PRICES = "bookTicker"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of the streams is taken beyond the ordinary: the exchange's own words (`payload`) of these kinds, raw diffs
+    (DepthUpdate) of these (market, symbol), mark prices each 1 or 3 seconds."""
+
+    payloads: Collection[Kind] = ()
+    depth: Collection[tuple[str, str]] = ()
+    mark_price_seconds: int = 1
 
 
 class CandleUpdate(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +70,7 @@ class AggregateTrade(msgspec.Struct, frozen=True, gc=False):
     trade_time: int
     buyer_is_maker: bool
     event_time: int
+    payload: str | None = None
 
 
 class MarkPrice(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +84,7 @@ class MarkPrice(msgspec.Struct, frozen=True, gc=False):
     funding_rate: str | None
     next_funding_time: int | None
     event_time: int
+    payload: str | None = None
 
 
 class Liquidation(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +104,20 @@ class Liquidation(msgspec.Struct, frozen=True, gc=False):
     filled_quantity: str
     trade_time: int
     event_time: int
+    payload: str | None = None
+
+
+class DepthUpdate(msgspec.Struct, frozen=True, gc=False):
+    """A diff of an order book as it was told, whole; ids are the exchange's, `previous_update_id` None where it tells
+    none."""
+
+    symbol: str
+    market: str
+    first_update_id: int
+    final_update_id: int
+    previous_update_id: int | None
+    event_time: int
+    payload: str
 
 
 class BestPrices(msgspec.Struct, frozen=True, gc=False):
@@ -119,7 +146,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     error: str | None
 
 
-Message = DepthDiff | CandleUpdate | AggregateTrade | MarkPrice | Liquidation | BestPrices | Shutdown | Answer
+Message = (
+    DepthDiff | CandleUpdate | AggregateTrade | MarkPrice | Liquidation | DepthUpdate | BestPrices | Shutdown | Answer
+)
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):

@@ -43,6 +43,19 @@ class BookReport(msgspec.Struct):
     resyncs: int
 
 
+class TapeReport(msgspec.Struct):
+    """One kind of events: gaps, trades, marks, liquidations, depth. `rate` is accepted a second; `lag` the longest
+    time in seconds from an event to its being stored in the last period, None when nothing was."""
+
+    kind: str
+    rate: float
+    waiting: int
+    stored: int
+    spooled: int
+    dropped: int
+    lag: float | None
+
+
 class Report(msgspec.Struct):
     """One feed process at `at` (epoch seconds). `slowest` is the longest time in seconds from a message to its
     publication in the last period; `cpu` percent of one core; `memory` bytes."""
@@ -64,6 +77,7 @@ class Report(msgspec.Struct):
     lost: int
     cpu: float
     memory: int
+    tape: list[TapeReport] = []
 
 
 def reports(now: float | None = None) -> list[Report]:

@@ -1,5 +1,6 @@
 """The feed tells of itself: figures of its connections, books and process, every two seconds."""
 
+from collections.abc import Callable
 from time import time
 from typing import cast
 
@@ -8,7 +9,7 @@ import psutil
 
 from collector.feed.books import Books
 from collector.feed.engine import Engine
-from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report
+from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report, TapeReport
 from collector.feed.keeping import Keeping
 from collector.feed.publisher import Publisher
 from collector.feed.snapshots import SnapshotDesk
@@ -36,6 +37,7 @@ class Reporter:
         self._started = self._at = time()
         self._counts: dict[str, int] = {}
         self._messages = 0
+        self.tape: Callable[[], list[TapeReport]] = list
 
     def write(self) -> None:
         """Raises redis.RedisError."""
@@ -81,6 +83,7 @@ class Reporter:
             lost=self._keeping.lost,
             cpu=self._process.cpu_percent(),
             memory=self._process.memory_info().rss,
+            tape=self.tape(),
         )
 
     def _connections(self, now: float, passed: float) -> list[ConnectionReport]:

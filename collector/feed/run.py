@@ -15,7 +15,7 @@ from collector.asking import budget_of
 from collector.cycle import is_running
 from collector.events import Event, Type
 from collector.exchanges import STREAMS
-from collector.exchanges.streams import Kind
+from collector.exchanges.streams import Kind, Taken
 from collector.feed.books import BookRules, Books
 from collector.feed.candle_polls import CandlePolls
 from collector.feed.candles import CandleKeeper, Candles, candles_to_follow
@@ -24,11 +24,13 @@ from collector.feed.keeping import Keeping
 from collector.feed.leases import Leases, Shard
 from collector.feed.minutes import is_ready
 from collector.feed.publisher import Publisher
+from collector.feed.raw_depth import RawDepth
 from collector.feed.report import Reporter
 from collector.feed.snapshots import SnapshotDesk
-from collector.feed.tape import Tape, TapeKeeper
+from collector.feed.tape import Tape
+from collector.feed.tape_keeping import TapeKeeper
 from collector.feed.tape_live import LiveTape
-from collector.feed.tape_wanted import tape_to_follow
+from collector.feed.tape_wanted import raw_depth_to_follow, tape_to_follow
 from collector.feed.wanted import registered, symbols_to_follow
 from collector.handover import announce
 from collector.limits import WeightBudget, budget
@@ -59,7 +61,7 @@ class Feed:
         self.keeping = Keeping(exchange)
         self.leases = Leases(self.shard, lambda symbols: self.publisher.taken(symbols), self._leases_changed)
         self.publisher = Publisher(self.leases.guard)
-        self.engine = Engine(STREAMS[exchange](addresses), self.keeping)
+        self.engine = Engine(STREAMS[exchange](addresses, _taken()), self.keeping)
         self.desk = SnapshotDesk(self.venue, self._budget, self.keeping.event)
         rules = BookRules(
             settings.DEPTH_BANDS, settings.LIVE_RATE, settings.ORDERBOOK_LEVELS, settings.ORDERBOOK_UPDATE_INTERVAL
@@ -70,7 +72,9 @@ class Feed:
         self.tape = Tape()
         self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.leases.holds)
         self.engine.add(self.tape)
-        self._tape_keeper = TapeKeeper(self.tape, self._events_lost)
+        self.raw_depth = RawDepth()
+        self.engine.add(self.raw_depth)
+        self._tape_keeper = TapeKeeper(self.tape, self._events_lost, self.raw_depth)
         self.candles = Candles()
         self.engine.add(self.candles)
         self._candle_keeper = CandleKeeper(self.candles, self._events_lost)
@@ -78,6 +82,7 @@ class Feed:
             self.candles, self.venue, self._budget, settings.REALTIME_INTERVAL, self.engine.inbox.call
         )
         self.reporter = Reporter(str(self.shard), self.engine, self.books, self.publisher, self.desk, self.keeping)
+        self.reporter.tape = self._tape_keeper.reports
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
 
@@ -170,7 +175,13 @@ class Feed:
 
     def _follow_tape(self) -> None:
         chosen = tape_to_follow(self.venue, self.leases, self.tape.followed(), is_running())
-        self.engine.inbox.call(lambda: self.tape.follow(chosen))
+        raw = raw_depth_to_follow(self.venue, self.leases, is_running())
+
+        def use() -> None:
+            self.tape.follow(chosen)
+            self.raw_depth.follow(raw)
+
+        self.engine.inbox.call(use)
 
     def _follow_candles(self) -> None:
         chosen = candles_to_follow(self.venue, self.leases, is_running())
@@ -201,6 +212,14 @@ class Feed:
         followed = [item for item in list(self.books.followed.items()) if self.leases.may_store(item[0][1])]
         ready = [key for key, book in followed if running and is_ready(book, now)]
         announce(str(self.shard), ready, now)
+
+
+def _taken() -> Taken:
+    return Taken(
+        payloads=[Kind(name) for name in settings.EVENT_PAYLOADS],
+        depth=settings.DEPTH_UPDATES,
+        mark_price_seconds=settings.MARK_PRICE_SECONDS,
+    )
 
 
 def _work_off_spool() -> None:

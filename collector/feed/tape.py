@@ -1,35 +1,22 @@
-"""The feed's part for trades, mark prices and liquidations: takes them as they come, hands them over for storing, and
-notices trades that are missing by their ids."""
+"""The feed's part for trades, mark prices and liquidations: takes them as they come, gathers them for storing
+(collector.feed.tape_keeping), and notices trades that are missing by their ids."""
 
-import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Generic, TypeVar
-
-from django.db import connection
 
 from collector.exchanges.streams import AggregateTrade, Kind, Liquidation, MarkPrice, Message
 from collector.feed.parts import Wish
 from collector.feed.tape_live import LiveTape
-from depth.services import SpoolFull, accept, kind
-from derivatives import services
 from derivatives.events import ForcedOrder, IdRange, Mark, Trade
 from derivatives.events import Sequence as IdSequence
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Key = tuple[str, str]  # market, symbol
 
-TRADES = kind("derivatives.trades", list[Trade], services.store_trades)
-MARKS = kind("derivatives.marks", list[Mark], services.store_marks)
-FORCED_ORDERS = kind("derivatives.forced_orders", list[ForcedOrder], services.store_forced_orders)
-TRADE_GAPS = kind("derivatives.trade_gaps", list[IdRange], services.store_gaps)
-
-EVERY = 1.0  # seconds after which what is gathered is stored, however little
 BATCH = 10_000
 MOST_WAITING = 200_000  # of one kind, when storing is slow: what is beyond is dropped and told
 
@@ -61,8 +48,16 @@ class Basket(Generic[T]):
         return True
 
     def take(self, most: int = BATCH) -> list[T]:
-        """The oldest ones."""
-        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        """The oldest ones. Several threads may take."""
+        taken: list[T] = []
+        with suppress(IndexError):
+            while len(taken) < most:
+                taken.append(self._items.popleft())
+        return taken
+
+    def room(self) -> float:
+        """The share that is free, 0 to 1."""
+        return 1 - len(self._items) / self._most
 
     def __len__(self) -> int:
         return len(self._items)
@@ -80,6 +75,7 @@ class Tape:
         self.forced_orders: Basket[ForcedOrder] = Basket()
         self.gaps: Basket[IdRange] = Basket()
         self.taken = 0
+        self.urgent = threading.Event()  # something waits that cannot be had again: it is not to be gathered for long
         self.live: LiveTape | None = None  # tells those who watch
         self._sequences: dict[Key, IdSequence] = {}
         self._contracts: frozenset[str] = frozenset()
@@ -122,7 +118,7 @@ class Tape:
         # One from before may be of a range that was told as missing: the store knows which are there.
         made = Trade(
             it.market, it.symbol, it.id, it.trade_time, it.event_time, it.price, it.quantity, it.first_trade_id,
-            it.last_trade_id, it.buyer_is_maker,
+            it.last_trade_id, it.buyer_is_maker, it.payload,
         )  # fmt: skip
         if is_new and self.live is not None:
             self.live.trade(made)
@@ -130,12 +126,13 @@ class Tape:
             self.gaps.put(IdRange(it.market, it.symbol, it.id, it.id))
 
     def _mark(self, it: MarkPrice) -> None:
-        if it.symbol in self._contracts and it.event_time > self._marks_at.get(it.symbol, 0):
+        # What comes twice, over two connections, is stored once; what comes late is stored too.
+        if it.symbol in self._contracts and it.event_time != self._marks_at.get(it.symbol):
             self._marks_at[it.symbol] = it.event_time
             self.marks.put(
                 Mark(
                     it.symbol, it.event_time, it.mark_price, it.index_price, it.settle_price, it.funding_rate,
-                    it.next_funding_time,
+                    it.next_funding_time, it.payload,
                 )
             )  # fmt: skip
 
@@ -145,10 +142,12 @@ class Tape:
         made = ForcedOrder(
             it.symbol, it.side, it.order_type, it.time_in_force, it.status, it.price, it.average_price, it.quantity,
             it.last_filled_quantity, it.filled_quantity, it.trade_time, it.event_time,
+            it.payload,
         )  # fmt: skip
         if made not in self._forced:  # over two connections, while one is renewed
             self._forced.append(made)
             self.forced_orders.put(made)
+            self.urgent.set()
             if self.live is not None:
                 self.live.liquidation(it.market, made)
 
@@ -165,75 +164,3 @@ class Tape:
 
     def close(self) -> None:
         """What is gathered is stored by the thread that stores."""
-
-
-class TapeKeeper:
-    """Stores what a tape gathers, in a thread of its own; while the database is away it goes to the spool."""
-
-    def __init__(self, tape: Tape, on_lost: Callable[[str], None]) -> None:
-        self._tape = tape
-        self._on_lost = on_lost
-        self._told = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
-
-    def begin(self) -> None:
-        self._thread.start()
-
-    def end(self, seconds: float = 4.0) -> None:
-        """Stores what waits."""
-        self._ended.set()
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            began = monotonic()
-            if not self.store():
-                self._ended.wait(max(0.05, EVERY - (monotonic() - began)))
-        while self.store():
-            pass
-        connection.close()
-
-    def store(self) -> bool:
-        """One batch of each kind; whether there may be more. Gaps go first: a trade that is behind one says that it is
-        there to be fetched."""
-        tape, more = self._tape, False
-        for what, basket in (
-            (TRADE_GAPS, tape.gaps),
-            (TRADES, tape.trades),
-            (FORCED_ORDERS, tape.forced_orders),
-            (MARKS, tape.marks),
-        ):
-            items: list[Any] = basket.take()
-            if items:
-                self._accept(what, items)
-                more = more or len(items) == BATCH
-        dropped = tape.trades.dropped + tape.marks.dropped + tape.forced_orders.dropped
-        if dropped > self._told:
-            self._on_lost(f"{dropped - self._told} events were dropped: storing them is too slow")
-            self._told = dropped
-        return more
-
-    def _accept(self, what: Any, items: list[Any]) -> None:
-        try:
-            accept(what, items)
-        except SpoolFull as error:
-            self._on_lost(f"{len(items)} events are lost: the database is away, and the spool is full: {error}")
-            if what is TRADES:  # they can be had again
-                ids = [IdRange(trade.market, trade.symbol, trade.id, trade.id) for trade in items]
-                for gap in _joined(ids):
-                    self._tape.gaps.put(gap)
-        except Exception:
-            logger.exception("%d events were not stored", len(items))
-
-
-def _joined(ranges: list[IdRange]) -> list[IdRange]:
-    """Neighbours as one, in order."""
-    made: list[IdRange] = []
-    for one in sorted(ranges, key=lambda r: (r.market, r.symbol, r.first)):
-        last = made[-1] if made else None
-        if last and (last.market, last.symbol) == (one.market, one.symbol) and one.first <= last.last + 1:
-            made[-1] = IdRange(last.market, last.symbol, last.first, max(last.last, one.last))
-        else:
-            made.append(one)
-    return made

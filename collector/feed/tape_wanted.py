@@ -38,6 +38,14 @@ def tape_to_follow(venue: Venue, holder: Holder, followed: Collection[Key], runn
     return TapePlan(trades, frozenset(contracts), _streams(venue.interest_market) if contracts else ())
 
 
+def raw_depth_to_follow(venue: Venue, holder: Holder, running: bool) -> Collection[Key]:
+    """Whose raw diffs are kept: what DEPTH_UPDATES names, as far as it is collected. Raises one of DATABASE_AWAY."""
+    if not running or not settings.DEPTH_UPDATES:
+        return ()
+    collected = {(market, row.name) for market in venue.markets for row in collected_symbols(market, venue.name)}
+    return [key for key in sorted(settings.DEPTH_UPDATES) if key in collected and holder.holds(key[1])]
+
+
 def _streams(market: str) -> list[Wish]:
     kinds = settings.STREAM_KINDS[market]
     return [Wish(market, kind, None) for kind in (Kind.MARK_PRICE, Kind.LIQUIDATIONS) if kind in kinds]

@@ -1,18 +1,26 @@
 """Trades, mark prices and liquidations over the feed: with faults on, and after repair, each is stored exactly once."""
 
 import json
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from collector import futures_tasks
 from collector.exchanges.binance.frames import parse_frame
+from collector.exchanges.streams import AggregateTrade
+from collector.feed import tape_keeping
 from collector.feed.run import Feed
-from collector.feed.tape import Basket, Tape, TapeKeeper, TapePlan
-from derivatives.models import ForceOrder, MarkPrice, OpenInterest, Trade, TradeGap
+from collector.feed.tape import Basket, Tape, TapePlan
+from collector.feed.tape_keeping import TapeKeeper, joined
+from depth.services import replay, spool_state
+from derivatives import services
+from derivatives.events import IdRange
+from derivatives.models import DepthUpdate, ForceOrder, MarkPrice, OpenInterest, Trade, TradeGap
 from markets.models import Symbol
 from simulator.market import liquidations_between, trades_between
 from tests.collector.feeding import KEYS, NAMES, running, until
@@ -185,3 +193,82 @@ def test_only_collected_symbols_are_followed(tape):
     plan = tape_to_follow(venue("binance"), Shard(), [], True)
     assert {name for _, name in plan.trades} == {"BTCUSDT", "SOLUSDT"} == plan.contracts
     assert tape_to_follow(venue("binance"), Shard(), [], False).trades == {}
+
+
+def test_raw_diffs_and_payloads_are_kept_where_they_are_wanted(tape, settings):
+    settings.DEPTH_UPDATES = {("SPOT", "BTCUSDT"), ("FUTURES", "ETHUSDT"), ("FUTURES", "NOPEUSDT")}
+    settings.EVENT_PAYLOADS = {"aggTrade", "markPrice", "forceOrder"}
+    settings.STREAM_KINDS = {"SPOT": {"aggTrade"}, "FUTURES": {"aggTrade", "markPrice", "forceOrder"}}
+    settings.MARK_PRICE_SECONDS = 3
+
+    def stored():
+        series = set(DepthUpdate.objects.values_list("market_type", "symbol"))
+        return (
+            len(series) == 2
+            and Trade.objects.exists()
+            and MarkPrice.objects.count() > 3
+            and ForceOrder.objects.exists()
+        )
+
+    with running(Feed()) as feed:
+        until(stored, 40)
+        reports = {one.kind: one for one in feed._tape_keeper.reports()}
+    assert set(reports) == {"gaps", "liquidations", "trades", "marks", "depth"}
+    assert reports["depth"].stored > 0
+    assert 0 <= reports["trades"].lag < 20
+    assert set(DepthUpdate.objects.values_list("market_type", "symbol")) == {
+        ("SPOT", "BTCUSDT"),
+        ("FUTURES", "ETHUSDT"),
+    }
+    for row in DepthUpdate.objects.all():
+        told = row.payload
+        assert (told["s"], told["U"], told["u"]) == (row.symbol, row.first_update_id, row.final_update_id)
+        assert told.get("pu") == row.previous_update_id
+        assert ms(row.event_time) == told["E"]
+    for row in Trade.objects.all():
+        assert (row.payload["a"], Decimal(row.payload["p"])) == (row.id, row.price)
+    for row in MarkPrice.objects.all():
+        assert (row.payload["s"], row.payload["E"]) == (row.symbol, ms(row.event_time))
+    for row in ForceOrder.objects.all():
+        assert (row.payload["o"]["s"], row.payload["o"]["z"]) == (row.symbol, f"{row.filled_quantity:f}")
+    times = sorted(set(MarkPrice.objects.filter(symbol="BTCUSDT").values_list("event_time", flat=True)))
+    assert all(after - before > timedelta(seconds=2) for before, after in pairwise(times))
+
+
+def test_what_gathers_behind_a_slow_database_waits_on_disk(tape):
+    """The queue is bounded; beyond half of it batches go to the spool, and from there to the database, each once."""
+    part = Tape()
+    part.trades = Basket(200)
+    keeper = TapeKeeper(part, pytest.fail)
+    held = threading.Event()
+    store = services.store_trades
+
+    def slow(trades):
+        held.wait(20)
+        return store(trades)
+
+    object.__setattr__(tape_keeping.TRADES, "store", slow)
+    part.follow(TapePlan({("SPOT", "BTCUSDT"): None}, frozenset(), ()))
+    keeper.begin()
+    try:
+        for i in range(1, 1001):
+            part.take(aggregate(i), 0.0, True)
+            until(lambda: part.trades.room() > 0.2, 10)
+        assert spool_state().batches > 0
+        assert part.trades.dropped == 0
+    finally:
+        held.set()
+        keeper.end()
+        object.__setattr__(tape_keeping.TRADES, "store", store)
+    replay()
+    assert sorted(Trade.objects.values_list("id", flat=True)) == [*range(1, 1001)]
+
+
+def aggregate(trade_id):
+    at = 1_790_526_538_883 + trade_id
+    return AggregateTrade("BTCUSDT", "SPOT", trade_id, "84551.10", "0.1", trade_id, trade_id, at, False, at + 5)
+
+
+def test_ranges_that_touch_are_one():
+    found = joined(IdRange("SPOT", "BTCUSDT", first, last) for first, last in ((7, 9), (1, 3), (4, 4), (8, 12)))
+    assert [(one.first, one.last) for one in found] == [(1, 4), (7, 12)]

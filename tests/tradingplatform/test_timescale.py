@@ -7,6 +7,7 @@ from candles.rollups import RELATIONS as CANDLE_RELATIONS
 from depth import rollups
 from depth.models import UnrolledHour
 from depth.services import store_books
+from derivatives.series import RELATIONS as EVENT_RELATIONS
 from markets.storage import storage_name
 from tests.depth.factories import NOON, collected
 from tradingplatform.aggregates import RELATIONS, provision_aggregates
@@ -76,7 +77,7 @@ def test_continuous_aggregates_show_the_open_hour_and_refresh_inside_the_raw_lif
     if storage_name() != "timescaledb":
         pytest.skip("this server does not offer TimescaleDB")
     views = dict(query("SELECT view_name, materialized_only FROM timescaledb_information.continuous_aggregates"))
-    assert views == dict.fromkeys((*RELATIONS, *CANDLE_RELATIONS), False)
+    assert views == dict.fromkeys((*RELATIONS, *CANDLE_RELATIONS, *EVENT_RELATIONS), False)
     windows = query(
         "SELECT (config->>'start_offset')::interval < INTERVAL '60 days' FROM timescaledb_information.jobs "
         "WHERE proc_name = 'policy_refresh_continuous_aggregate'"

@@ -17,6 +17,7 @@ from collector.exchanges.streams import (
     Answer,
     BestPrices,
     CandleUpdate,
+    DepthUpdate,
     Frame,
     Liquidation,
     MarkPrice,
@@ -65,6 +66,28 @@ def parse_frame(market: str, frame: bytes | str) -> Frame:
         seems = SEEMS_OF.search(data, 0, 1000)
         stream = stream or (seems[1].decode(errors="replace") if seems else None)
         raise Unreadable(str(error), stream) from error
+
+
+def with_payloads(market: str, frame: bytes | str, parsed: Frame, raw_depth: bool) -> Frame:
+    """What a frame of a combined stream tells, `parsed` already: events with their payloads, a diff also as DepthUpdate
+    where `raw_depth` is set."""
+    data = ANY.decode(frame).data
+    made: list[Message] = []
+    for payload in RAW_LIST.decode(data) if bytes(data).lstrip().startswith(b"[") else [data]:
+        text = bytes(payload).decode()
+        messages = parse_frame(market, text).messages
+        for message in messages:
+            if isinstance(message, AggregateTrade | MarkPrice | Liquidation):
+                message = msgspec.structs.replace(message, payload=text)
+            made.append(message)
+            if raw_depth and isinstance(message, DepthDiff):
+                made.append(_depth_update(message, text))
+    return Frame(parsed.stream, made)
+
+
+def _depth_update(diff: DepthDiff, text: str) -> DepthUpdate:
+    ids = DEPTH_IDS.decode(text)
+    return DepthUpdate(diff.symbol, diff.market, ids.U, ids.u, ids.pu, diff.event_time, text)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -182,4 +205,6 @@ EVENTS = {
     "bookTicker": "bookTicker",
 }
 ANY = msgspec.json.Decoder(its.AnyFrame)
+RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+DEPTH_IDS = msgspec.json.Decoder(its.DepthIds)
 SHUTDOWN_DECODER = msgspec.json.Decoder(its.ServerShutdown)

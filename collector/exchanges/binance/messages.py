@@ -82,6 +82,14 @@ class FuturesDepthUpdate(SpotDepthUpdate, gc=False, kw_only=True):
     pu: Id
 
 
+class DepthIds(msgspec.Struct, gc=False):
+    """Only futures send `pu`."""
+
+    U: Id
+    u: Id
+    pu: Id | None = None
+
+
 class KlineBody(msgspec.Struct, gc=False):
     """Open and close time, interval, prices, volumes, number of trades, whether it is closed; taker's shares."""
 

@@ -23,6 +23,11 @@ class _Text:
     text: bytes
     starts: list[int]
 
+    def at(self, i: int) -> bytes:
+        """What the i-th step changed, without the last comma; nothing where it changed nothing."""
+        start, end = self.starts[i], self.starts[i + 1]
+        return self.text[start : end - 1] if end > start else b""
+
 
 @dataclass(frozen=True, slots=True)
 class _Block:
@@ -77,8 +82,7 @@ class Diffs:
         if later == earlier + 1:
             number, i = divmod(later - self._shift, BLOCK)
             block = self._block(number)
-            bids, asks = (one.text[one.starts[i] : one.starts[i + 1] - 1] for one in (block.bids, block.asks))
-            return bids, asks
+            return block.bids.at(i), block.asks.at(i)
         if later - earlier > _FURTHEST or later < earlier:
             return self._spelt(difference(self.listing, self._seed, earlier, later))
         numbers = range((earlier + 1 - self._shift) // BLOCK, (later - self._shift) // BLOCK + 1)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import books
-from simulator.changes import WHOLE, Side, changes, difference, merged
+from simulator.changes import BLOCK, WHOLE, Side, changes, difference, merged
 from simulator.diffs import Diffs
 from simulator.listings import Listing
 from simulator.market import market_of
@@ -75,6 +75,19 @@ def test_the_text_between_two_steps_turns_one_book_into_the_other(listing: Listi
         numbers = [(round(float(price) * unit), round(float(quantity) * scale)) for price, quantity in rows]
         assert dict(numbers) == {tick: pair[1] for tick, pair in different(before, after).items()}
         assert [tick for tick, _ in numbers] == sorted(dict(numbers))
+
+
+@pytest.mark.parametrize("symbol", ["FETUSDT", "TRXUSDT"])
+def test_steps_that_change_nothing_say_nothing_wherever_in_a_block_they_are(symbol: str) -> None:
+    listing = MARKET.listing(symbol, "spot")  # a few levels change at a step, often those of one side only
+    diffs, quiet = Diffs(listing, 7), 0
+    for step in range(17_952_741_000, 17_952_741_000 + 8 * BLOCK):
+        found = changes(listing, 7, step, 1)
+        texts = diffs.between(step - 1, step)
+        for text, side in zip(texts, (found.bids, found.asks), strict=True):
+            assert text.count(b"[") == len(side.ticks)
+            quiet += not len(side.ticks)
+    assert quiet > 20
 
 
 @given(listings, steps, st.integers(1, 40))

@@ -181,6 +181,7 @@ def _row(
         "base": row["base"],
         "quote": name.removeprefix(row["base"]),
         "address": f"/charts/?{address}",
+        "analysis_address": f"/analysis/?{address}",
         "starred": starred,
         "hidden": not found,
         "stale": age is not None and age > STALE_MS,

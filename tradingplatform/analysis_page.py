@@ -1,5 +1,6 @@
 """The analysis page: candles, indicators and what the rules say of them; its first state is inside."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,8 +35,9 @@ from markets.selectors import collected_symbols, find
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("analysis_candles", "analysis_chart", "analysis_depth", "analysis_drawings", "analysis_menu"),
-        *("analysis_panels", "analysis_pill", "format", "frame", "poll", "preferences", "search", "series", "theme"),
+        *("analysis_candles", "analysis_chart", "analysis_colours", "analysis_depth", "analysis_download"),
+        *("analysis_drawings", "analysis_menu", "analysis_panels", "analysis_pill", "download", "format", "frame"),
+        *("poll", "preferences", "search", "series", "theme"),
     )
 )
 DEFAULT_TIMEFRAME = "15"
@@ -51,6 +53,7 @@ SHOWN = {
 }
 DEFAULT_SHOWN = ("volume", "depth", "levels", "signals", "profile")
 TABS = {"chart": "Chart", "analysis": "Analysis"}
+COLORS = re.compile(f"[0-7]?(?:,[0-7]?){{0,{MOST_INDICATORS}}}")  # of the indicators in their order; none: its own
 STRETCH = 500  # candles of the first picture, and of each older part
 
 
@@ -68,6 +71,7 @@ class Choice:
     refused: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    colors: str = ""
 
     @property
     def values(self) -> dict[str, str]:
@@ -79,6 +83,7 @@ class Choice:
             "show": ",".join(self.shown),
             "depth": charts.band_text(self.depth),
             "tab": self.tab,
+            **({"colors": self.colors} if self.colors else {}),
         }
 
     def address(self, **changes: str) -> str:
@@ -95,8 +100,11 @@ def read_choice(parameters: Mapping[str, str]) -> Choice:
     shown = DEFAULT_SHOWN if wanted is None else tuple(name for name in SHOWN if name in wanted.split(","))
     tab = parameters.get("tab", "")
     tab = tab if tab in TABS else "chart"
+    colors = parameters.get("colors", "")
     return Choice(
-        common.symbol, common.market, length, requests, shown, common.depth, tab, refused, common.start, common.end
+        *(common.symbol, common.market, length, requests, shown, common.depth, tab, refused),
+        *(common.start, common.end),
+        colors if COLORS.fullmatch(colors) else "",
     )
 
 

@@ -4,6 +4,7 @@ import { Candles } from "./analysis_candles.js";
 import { AnalysisChart } from "./analysis_chart.js";
 import { Depth } from "./analysis_depth.js";
 import { Menu } from "./analysis_menu.js";
+import { download } from "./analysis_download.js";
 import { showAnalysis, showLegends } from "./analysis_panels.js";
 import { Pill } from "./analysis_pill.js";
 import { fixed, percent } from "./format.js";
@@ -11,7 +12,7 @@ import { announce, onKey, showPill } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
 import { rememberSymbol } from "./preferences.js";
 
-const NAMES = ["symbol", "market", "timeframe", "indicators", "show", "depth", "tab", "from", "to"];
+const NAMES = ["symbol", "market", "timeframe", "indicators", "colors", "show", "depth", "tab", "from", "to"];
 const PLACE = ["symbol", "market", "timeframe"]; // a change of these is another picture
 const KEYS = { 1: "1", 2: "3", 3: "5", 4: "15", 5: "30", 6: "45", 7: "1H", 8: "4H", 9: "1D", 0: "1W" };
 const AGAIN = 60_000; // milliseconds after which an analysis that failed is asked for again
@@ -36,7 +37,7 @@ let hovered = null;
 
 const pill = new Pill(showPill);
 const depth = new Depth(urls.depthUrl);
-const menu = new Menu(catalogue, (labels) => choose({ indicators: labels.join(",") }));
+const menu = new Menu(catalogue, (labels, colors) => choose({ indicators: labels.join(","), colors }));
 const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, moved, hover, arranged: drawLegends });
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
@@ -71,7 +72,7 @@ function refreshControls() {
   document.body.dataset.tab = choice.tab;
   document.getElementById("symbol").textContent = choice.symbol;
   document.getElementById("market").textContent = choice.market;
-  menu.show(labels());
+  menu.show(labels(), choice.colors);
 }
 
 function labels() {
@@ -372,6 +373,8 @@ for (const [key, timeframe] of Object.entries(KEYS)) onKey(key, () => choose({ t
 onKey("m", () => choose({ market: choice.market === "SPOT" ? "FUTURES" : "SPOT" }));
 onKey("i", () => document.getElementById("indicators").togglePopover());
 onKey("d", () => document.getElementById("drawings").togglePopover());
+document.getElementById("download-png").addEventListener("click", () => download({ chart, choice, now: pill.serverNow() }));
+onKey("p", () => document.getElementById("download-png").click());
 onKey("r", () => chart.reset());
 onKey("e", () => document.querySelector("a[data-export=csv]").click());
 

@@ -80,7 +80,7 @@ export class AnalysisChart {
 
   /** `specs`: {label, indicator, hue} of what is drawn; `shown`: a set of drawings. Series are made anew when they differ. */
   layout(specs, shown) {
-    const key = JSON.stringify([specs.map(({ label }) => label), shown.has("volume"), shown.has("depth")]);
+    const key = JSON.stringify([specs.map(({ label, hue }) => [label, hue]), shown.has("volume"), shown.has("depth")]);
     if (key === this.arranged) return;
     this.arranged = key;
     for (const { series } of this.parts) this.chart.removeSeries(series);
@@ -218,6 +218,11 @@ export class AnalysisChart {
     if (shown.has("fibonacci")) for (const [name, price] of Object.entries(fibonacci_levels)) lines.push({ price, color: accent, lineStyle: LineStyle.Dotted, title: `${name}%` });
     if (shown.has("pivots")) for (const [name, price] of Object.entries(pivot_points ?? {})) lines.push({ price, color: muted, lineStyle: LineStyle.SparseDotted, title: name === "pivot" ? "P" : name.toUpperCase() });
     return lines;
+  }
+
+  /** The picture as a canvas. */
+  picture() {
+    return this.chart.takeScreenshot(true, false);
   }
 
   // --- what is in view -----------------------------------------------------------------------------------------------

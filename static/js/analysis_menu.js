@@ -1,11 +1,14 @@
 // The menu of indicators: what is in the picture with its parameters, and what can be added.
 
+import { Colours } from "./analysis_colours.js";
+
 /** `catalogue`: the indicators as the server has them. A label is `name[:parameter...]`, as in the address. */
 export class Menu {
   constructor(catalogue, changed) {
     this.byName = new Map(catalogue.map((one) => [one.name, one]));
     this.changed = changed;
     this.labels = [];
+    this.colours = new Colours();
     for (const one of catalogue) document.getElementById(one.overlay ? "add-overlays" : "add-panes").append(this.adder(one));
     this.list = document.getElementById("chosen-indicators");
     this.list.addEventListener("change", (event) => this.edited(event));
@@ -16,8 +19,13 @@ export class Menu {
     const button = element("button", one.title);
     button.type = "button";
     button.dataset.add = one.name;
-    button.addEventListener("click", () => this.changed([...this.labels, this.free(one)]));
+    button.addEventListener("click", () => this.tell([...this.labels, this.free(one)]));
     return button;
+  }
+
+  /** `changed` gets the labels, and their colours as the address has them. */
+  tell(labels) {
+    this.changed(labels, this.colours.text(labels));
   }
 
   /** A label that is not in the picture yet: the defaults, else with the next period that is free. */
@@ -43,22 +51,30 @@ export class Menu {
 
   /** {label, indicator, hue} of each label; what this menu does not know is left out. */
   specs(labels) {
-    return labels.map((label, i) => ({ label, indicator: this.read(label).indicator, hue: i })).filter(({ indicator }) => indicator);
+    return labels.map((label, i) => ({ label, indicator: this.read(label).indicator, hue: this.colours.of(label, i) })).filter(({ indicator }) => indicator);
   }
 
-  show(labels) {
+  /** `colours` as the address has them. */
+  show(labels, colours) {
     this.labels = labels;
+    this.colours.read(colours, labels);
+    const key = JSON.stringify([labels, colours]);
+    if (key === this.shown) return; // what somebody is about to choose stays under the hand
+    this.shown = key;
+    const focused = this.list.contains(document.activeElement) && document.activeElement.name;
     const known = labels.filter((label) => this.read(label).indicator);
-    this.list.replaceChildren(...known.map((label) => this.row(label)));
+    this.list.replaceChildren(...known.map((label) => this.row(label, labels.indexOf(label))));
+    if (focused) this.list.querySelector(`input[name="${CSS.escape(focused)}"]:checked`)?.focus();
     if (!known.length) this.list.append(element("p", "None yet."));
   }
 
-  row(label) {
+  row(label, i) {
     const { indicator, values } = this.read(label);
     const row = element("fieldset");
     row.dataset.label = label;
     row.append(element("legend", indicator.title));
     indicator.parameters.forEach((parameter, i) => row.append(this.field(parameter, values[i])));
+    row.append(this.colours.swatches(label, i, [indicator.title, ...values].join(" ")));
     const remove = element("button", "Remove");
     remove.type = "button";
     remove.setAttribute("aria-label", `Remove ${indicator.title} ${values.join(", ")}`);
@@ -76,14 +92,19 @@ export class Menu {
 
   edited({ target }) {
     const row = target.closest("fieldset");
-    if (![...row.querySelectorAll("input")].every((input) => input.reportValidity())) return;
+    if (target.type === "radio") {
+      this.colours.choose(row.dataset.label, Number(target.value));
+      return this.tell(this.labels);
+    }
+    if (![...row.querySelectorAll("input[type=number]")].every((input) => input.reportValidity())) return;
     const { indicator } = this.read(row.dataset.label);
-    const label = [indicator.name, ...[...row.querySelectorAll("input")].map((input) => input.valueAsNumber)].join(":");
-    this.changed([...new Set(this.labels.map((one) => (one === row.dataset.label ? label : one)))]);
+    const label = [indicator.name, ...[...row.querySelectorAll("input[type=number]")].map((input) => input.valueAsNumber)].join(":");
+    this.colours.rename(row.dataset.label, label);
+    this.tell([...new Set(this.labels.map((one) => (one === row.dataset.label ? label : one)))]);
   }
 
   removed(row) {
-    this.changed(this.labels.filter((label) => label !== row.dataset.label));
+    this.tell(this.labels.filter((label) => label !== row.dataset.label));
   }
 }
 

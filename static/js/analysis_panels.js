@@ -5,15 +5,24 @@ import { element } from "./analysis_menu.js";
 import { MARKS, clock, compact, fixed, percent, zoneName } from "./format.js";
 
 const FEW = 30; // signals below which a rate says little
+const YEAR = 31_536_000_000; // milliseconds
 const byId = (id) => document.getElementById(id);
 
 /** `analysis` as the API has it; null while it is not known, `problem` says why. */
 export function showAnalysis({ analysis, problem, decimals, look }) {
   showTrend(analysis, problem);
   byId("signals").replaceChildren(...(analysis ? signalsOf(analysis, decimals, look) : []));
-  byId("tested").textContent = analysis?.signals.length ? `tested on ${fixed(analysis.tested, 0)} candles` : "";
+  byId("tested").textContent = analysis?.signals.length ? testedText(analysis) : "";
   byId("levels").replaceChildren(...(analysis ? levelsOf(analysis, decimals) : []));
   for (const id of ["levels", "signals"]) byId(id).closest("section").hidden = !analysis;
+}
+
+/** The stretch that the past of signals rests on. */
+function testedText({ tested, testedFrom, testedTo, testedMissing }) {
+  if (!tested) return "";
+  const lacks = testedMissing ? `, ${fixed(testedMissing, 0)} incomplete` : "";
+  const shape = testedTo - testedFrom < YEAR ? "day" : "month";
+  return `tested on ${fixed(tested, 0)} candles, ${clock(testedFrom, shape)} to ${clock(testedTo, shape)}${lacks}`;
 }
 
 function showTrend(analysis, problem) {
@@ -68,10 +77,18 @@ function signalOf({ type, title, reason, timestamp, price, past }, decimals, loo
   side.className = type === "buy" ? "bid" : "ask";
   head.append(side, ` ${title} · ${clock(timestamp, "moment")} ${zoneName()}`);
   head.addEventListener("click", () => look(timestamp / 1000));
-  block.append(head, element("p", `${reason}, at ${fixed(price, decimals)}`), pastTable(past));
+  block.append(head, element("p", `${reason}, at ${fixed(price, decimals)}`), ...worthOf(title, past), pastTable(past));
   const least = Math.min(...past.map(({ count }) => count));
   if (past.length && least < FEW) block.append(careful(`Only ${least} past signals: too few to rely on.`));
   return block;
+}
+
+/** What the rule was worth, in a sentence: after the middle one of the horizons. */
+function worthOf(title, past) {
+  const { after, count, hitRate, meanMove } = past[Math.floor(past.length / 2)] ?? {};
+  if (!count) return [element("p", "No past signal of this rule whose end is known.")];
+  const times = `${fixed(count, 0)} ${count === 1 ? "time" : "times"}`;
+  return [element("p", `${title}: ${times}, ${(hitRate * 100).toFixed(0)}% right after ${after} candles, mean ${percent(meanMove, 2)}%; no promise.`)];
 }
 
 function pastTable(past) {

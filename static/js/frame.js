@@ -91,6 +91,31 @@ function keepHelp() {
   onKey("?", open);
 }
 
+/** Links to pages of a market take along the symbol and market in view: those of the address, else what this tab showed
+ * last. */
+function keepPlace() {
+  const carry = () => {
+    const here = new URLSearchParams(location.search);
+    const kept = placeOf(here);
+    const query = new URLSearchParams(Object.entries(kept).filter(([, value]) => value)).toString();
+    for (const link of document.querySelectorAll("a[data-carry]")) link.href = query ? `${link.dataset.carry}?${query}` : link.dataset.carry;
+  };
+  carry();
+  const touched = ({ target }) => target.closest?.("a[data-carry]") && carry();
+  for (const event of ["pointerover", "focusin"]) document.addEventListener(event, touched);
+}
+
+function placeOf(here) {
+  const [symbol, market] = [here.get("symbol"), here.get("market")];
+  try {
+    if (symbol) sessionStorage.setItem("place", JSON.stringify({ symbol, market }));
+    const last = JSON.parse(sessionStorage.getItem("place") ?? "{}");
+    return symbol || (market && market !== last.market) ? { symbol, market } : { symbol: last.symbol, market: market ?? last.market };
+  } catch {
+    return { symbol, market }; // storage is closed: the address is enough
+  }
+}
+
 function keepTips() {
   const tip = document.getElementById("tip");
   const show = ({ target }) => {
@@ -125,6 +150,7 @@ onKey("/", () => search.focus());
 keepClock();
 keepPreferences();
 keepHelp();
+keepPlace();
 keepTips();
 keepKeys();
 const pill = document.getElementById("live-pill");

@@ -145,7 +145,9 @@ export class OverviewTable {
     const element = this.rows.get(row.symbol) ?? this.create(row);
     if (this.told.get(row.symbol) === known) return;
     this.told.set(row.symbol, known);
-    element.querySelector("a").href = this.addressOf(row.symbol);
+    const chart = element.querySelector("a");
+    chart.href = this.addressOf(row.symbol);
+    element.querySelector(".to-analysis").href = `/analysis/${new URL(chart.href).search}`;
     const found = cells(row, largest);
     for (const [key, cell] of Object.entries(found)) {
       if (!cell.text) continue;
@@ -170,12 +172,14 @@ export class OverviewTable {
     element.dataset.symbol = row.symbol;
     const bar = '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect x="0" height="1"/></svg><span></span>';
     element.innerHTML =
-      '<td data-cell="star"><button type="button" class="star" aria-pressed="false">★</button></td><th scope="row" data-cell="symbol"><a><b></b></a></th>' +
+      '<td data-cell="star"><button type="button" class="star" aria-pressed="false">★</button></td><th scope="row" data-cell="symbol"><a><b></b></a>' +
+      '<a class="to-analysis" data-tip="Candles, indicators, signals"><svg viewBox="0 0 14 14" width="14" height="14" aria-hidden="true"><path d="M4 1v12M10 1v12"/><rect x="2" y="4" width="4" height="6"/><rect x="8" y="3" width="4" height="5"/></svg></a></th>' +
       '<td data-cell="price"></td><td data-cell="change1h"></td><td data-cell="change24h"></td><td data-cell="spread"></td>' +
       `<td data-cell="bid">${bar}</td><td data-cell="ask">${bar}</td><td data-cell="diff"></td><td data-cell="percentage">${bar}</td>` +
       '<td data-cell="trend"><svg class="trend" viewBox="0 0 60 20" preserveAspectRatio="none" aria-hidden="true"><path class="zero" d="M0 10H60"/><path class="line"/><path class="dashed"/></svg></td>' +
       '<td data-cell="reach"></td><td data-cell="volume"></td><td data-cell="age"></td>';
     element.querySelector(".star").setAttribute("aria-label", `Star ${row.symbol}`);
+    element.querySelector(".to-analysis").setAttribute("aria-label", `Analysis of ${row.symbol}`);
     const link = element.querySelector("a");
     link.firstChild.textContent = row.base;
     link.append(row.symbol.startsWith(row.base) ? row.symbol.slice(row.base.length) : row.symbol);

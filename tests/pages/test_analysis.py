@@ -12,7 +12,7 @@ from tests.pages.test_chart_page import near, pixels
 
 pytestmark = pytest.mark.browser
 MOMENT = re.compile(r"\d\d [A-Z][a-z]{2}, \d\d:\d\d")
-GREEN, RED, ORANGE = (46, 189, 133), (246, 86, 107), (255, 180, 84)
+GREEN, RED, ORANGE, PURPLE = (46, 189, 133), (246, 86, 107), (255, 180, 84), (199, 146, 234)
 
 
 @pytest.fixture
@@ -98,6 +98,82 @@ def test_indicators_by_the_menu_and_by_the_address(analysis):
     assert "nonsense" in other.locator("#notice").inner_text()
 
 
+def test_a_colour_is_chosen_in_the_menu_and_kept_in_the_address(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&indicators=sma:20,ema:50&show=")
+    before = near(pixels(page), PURPLE)
+    page.keyboard.press("i")
+    row = page.locator("#chosen-indicators fieldset[data-label='ema:50']")
+    assert row.locator("input[type=radio]").nth(1).is_checked()
+    row.locator("input[type=radio]").nth(2).check()
+    page.wait_for_function("() => location.search.includes('colors=,2')")
+    page.keyboard.press("i")
+    assert near(pixels(page), PURPLE) > before + 50
+    page.keyboard.press("i")
+    row.locator("input[type=number]").fill("30")
+    row.locator("input[type=number]").press("Tab")
+    told(page, "EMA 30")
+    assert "colors=,2" in page.url
+    page.locator("#chosen-indicators fieldset[data-label='sma:20'] button").click()
+    page.wait_for_function("() => location.search.includes('colors=2')")
+    other, _ = analysis(page.url[page.url.index("?") :])
+    assert near(pixels(other), PURPLE) > before + 50
+    other.goto("/analysis/?symbol=BTCUSDT&colors=9,nonsense&show=")
+    drawn(other, "analysis")
+    assert json.loads(other.locator("#state").text_content())["choice"].get("colors") is None
+
+
+def test_png_is_a_picture_of_the_chart(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=5&indicators=sma:20,rsi:14&show=volume")
+    with page.expect_download() as download:
+        page.keyboard.press("p")
+    content = download.value.path().read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) > 10_000
+    assert download.value.suggested_filename == "BTCUSDT-SPOT-5.png"
+    box = page.locator("#chart").bounding_box()
+    width, height = (int.from_bytes(content[at : at + 4]) for at in (16, 20))
+    assert abs(width - box["width"]) <= 2
+    assert height > box["height"] + 40  # a head and a foot
+
+
+def test_files_hold_the_candles_in_view(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=1H&show=")
+    for kind in ("csv", "parquet"):
+        with page.expect_download() as download:
+            page.click(f"a[data-export={kind}]")
+        content = download.value.path().read_bytes()
+        assert content.startswith(b"PAR1") if kind == "parquet" else content.count(b"\n") > 200
+        assert download.value.suggested_filename.endswith(f".{kind}")
+
+
+def test_going_from_page_to_page_keeps_symbol_and_market(analysis):
+    page, _ = analysis("?symbol=BTCUSDT&market=SPOT&show=")
+    page.click("nav.pages a:text('Depth')")
+    drawn(page, "chart")
+    assert "/charts/?symbol=BTCUSDT&market=SPOT" in page.url
+    page.fill("#symbol-search", "ETHUSDT")
+    page.locator("#search-results [role=option]").first.click()
+    page.wait_for_function("() => location.search.includes('symbol=ETHUSDT')")
+    assert "symbol=ETHUSDT&market=SPOT" in page.locator(".actions a[data-carry]").evaluate(
+        "link => { link.dispatchEvent(new PointerEvent('pointerover', { bubbles: true })); return link.href; }"
+    )
+    page.click("nav.pages a:text('Alerts')")
+    page.click("nav.pages a:text('Analysis')")
+    drawn(page, "analysis")
+    assert page.locator("#symbol").inner_text() == "ETHUSDT"
+    page.click("nav.pages a:text('Overview')")
+    drawn(page, "overview")
+    link = page.locator("tr[data-symbol='BTCUSDT'] .to-analysis")
+    assert link.get_attribute("aria-label") == "Analysis of BTCUSDT"
+    page.hover("tr[data-symbol='BTCUSDT']")
+    link.click()
+    drawn(page, "analysis")
+    assert page.locator("#symbol").inner_text() == "BTCUSDT"
+    plain = page.request.get("/status/?symbol=BTCUSDT&market=FUTURES").text()
+    assert 'href="/analysis/?symbol=BTCUSDT&amp;market=FUTURES"' in plain
+    assert "<script>x" not in page.request.get("/status/?symbol=<script>x&market=MARS").text()
+
+
 def test_every_indicator_is_drawn_with_values(analysis):
     labels = "bollinger:20:2,vwap:0,ichimoku:9:26:52:26,stochastic:14:3:1,williams:14,atr:14,adx:14,obv,cvd"
     page, _ = analysis(f"?symbol=BTCUSDT&indicators={labels}&show=")
@@ -172,6 +248,9 @@ def test_the_rules_votes_signals_and_levels_are_told(analysis):
         past = page.locator("#signals article").first.locator("tbody tr")
         assert past.count() == len(answer["signals"][-1]["past"]) == 3
         assert str(answer["signals"][-1]["past"][0]["count"]) in past.first.inner_text()
+        told_past = page.locator("#signals article").first.inner_text()
+        assert "no promise" in told_past or "No past signal" in told_past
+        assert f"tested on {answer['tested']:,} candles, " in page.locator("#tested").inner_text()
     assert page.locator("#levels tr").count() >= len(answer["support_levels"]) + len(answer["fibonacci_levels"])
     told(page, "Depth DIFF ±1%", 1)
     assert any("/api/v1/chart-data" in url and "type=both" in url for url in watch.requests)

@@ -60,13 +60,13 @@ class LiveSeries:
         self.held = len(candles)  # candles that it began with
         self._partial: Candle | None = None  # what is closed of the candle that is not
         self._minute: Candle | None = None  # the open one
-        self._last: Candle | None = None  # the newest closed candle
+        self.last: Candle | None = None  # the newest closed candle
         self._recent: deque[Candle] = deque(maxlen=RECENT)
         closed = list(candles)
         if closed and settled is not None and timeframe.end_of(closed[-1].open_time) > settled:
             self._partial = closed.pop()
         if closed and settled is not None:
-            self._last = judged(closed[-1], timeframe, settled, settled)
+            self.last = judged(closed[-1], timeframe, settled, settled)
         bars = [bar_of(candle) for candle in closed]
         self._running = {
             request.label: Running(request, bars if request.indicator.whole else bars[-(request.lead + 2) :])
@@ -109,11 +109,11 @@ class LiveSeries:
         return Step.CHANGED, finished
 
     def _finish(self, candle: Candle, settled: datetime, now: datetime) -> Candle:
-        self._last = judged(candle, self.timeframe, settled, now)
-        bar = bar_of(self._last)
+        self.last = judged(candle, self.timeframe, settled, now)
+        bar = bar_of(self.last)
         for running in self._running.values():
             running.close(bar)
-        return self._last
+        return self.last
 
     # --- what is known ----------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class LiveSeries:
     def newest(self, now: datetime) -> Candle | None:
         """The newest candle, open or closed."""
         tail = self.tail(now)
-        return tail[-1] if tail else self._last
+        return tail[-1] if tail else self.last
 
     def labels(self) -> set[str]:
         return set(self._running)

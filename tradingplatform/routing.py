@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from api.permissions import may_read
+from candles import routing as candles
 from depth import routing as depth
 from derivatives import routing as derivatives
 from dex import routing as dex
@@ -16,8 +17,8 @@ from markets.consumers import BAD_REQUEST, Receive, Refused, Socket
 from markets.sockets import Send
 from markets.storage import DATABASE_AWAY
 
-PATHS: dict[str, type[Socket]] = {**depth.PATHS, **dex.PATHS}
-TYPES: dict[str, type[Socket]] = {**depth.TYPES, **derivatives.TYPES}  # of /ws, by `type`
+PATHS: dict[str, type[Socket]] = {**depth.PATHS, **candles.PATHS, **dex.PATHS}
+TYPES: dict[str, type[Socket]] = {**depth.TYPES, **candles.TYPES, **derivatives.TYPES}  # of /ws, by `type`
 
 
 class UnknownType(Socket):

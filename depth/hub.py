@@ -79,7 +79,8 @@ class BookTopic(Topic):
         self._cut = False
         head = msgspec.json.decode(data, type=Head)
         if head.type != "status":
-            self._take(data, head, now)
+            if head.seq > self.head.seq or head.publishedAt > self.head.publishedAt:
+                self._take(data, head, now)  # else it was read from its key while it was on its way
             return
         self._said, self._said_at = WsStatus(head.wsStatus), now
         self._tell_status(now)

@@ -135,6 +135,15 @@ def test_what_redis_holds_counts_by_its_own_age(topic):
     assert topic.head.seq == 7  # what is older changes nothing
 
 
+def test_what_was_read_from_its_key_is_not_told_again_when_it_is_heard(topic):
+    under_way, newest, client = state(1), state(2), Told()
+    asyncio.run(topic.load(FakeRedis(newest)))
+    topic.join(client, whole, None)
+    for late in (under_way, newest, state(3)):
+        topic.heard(late, monotonic())
+    assert [(message["type"], message["seq"]) for message in client.messages] == [("snapshot", 2), ("update", 3)]
+
+
 def test_the_newer_of_live_and_stored_comes_first(topic):
     topic.heard(state(3, age=50), monotonic() - 50)
     newer, older = Told(), Told()

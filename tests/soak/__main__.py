@@ -1,32 +1,36 @@
-"""The long proofs: `python -m tests.soak [seed]`. Twenty random kills of a platform under load, ten minutes of faults
-of the exchange's streams, servers that stay away, and a thousand live clients, each with its table."""
+"""The long proofs: `python -m tests.soak [seed] [name ...]`, all of them without names; each ends with its table.
+
+They run one after another, each on a platform or servers of its own; the kills take theirs from the seed."""
 
 import os
 import random
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from tests.platform.kills import CHILDREN, campaign
+FAULTS = ["-m", "pytest", "tests/collector/test_feed_faults.py", "-k", "all_faults", "-s", "--timeout=1500"]
+# Name: what it proves, and how it is started.
+PROOFS = {
+    "sockets": ("a thousand live clients for ten minutes", ["-m", "tests.soak.sockets"]),
+    "faults": ("ten minutes of faults of the exchange's streams", FAULTS),
+    "outages": ("the database away for two minutes, Redis for one", ["-m", "tests.soak.outages"]),
+    "kills": ("twenty kills", ["-m", "tests.soak.kills"]),
+}
 
 
 def main() -> int:
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(10**6)
-    victims = random.Random(seed).choices([*CHILDREN, "supervisor"], k=20)
-    print("== a thousand live clients", flush=True)
-    failed = subprocess.run([sys.executable, "-m", "tests.soak.sockets"]).returncode != 0
-    print("== ten minutes of faults", flush=True)
-    faults = [sys.executable, "-m", "pytest", "tests/collector/test_feed_faults.py", "-k", "all_faults", "-s"]
-    environ = os.environ | {"FEED_FAULT_SECONDS": "600"}
-    wrong = subprocess.run([*faults, "--timeout=1500"], env=environ).returncode != 0
-    print("== the database away for two minutes, Redis for one", flush=True)
-    lost = subprocess.run([sys.executable, "-m", "tests.soak.outages"]).returncode != 0
-    print(f"== twenty kills, seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="trading-soak-") as folder:
-        campaign(Path(folder) / "data", victims, report=lambda line: print(line, flush=True))
-    print(f"{4 - failed - wrong - lost} passed, {failed + wrong + lost} failed")
-    return int(failed or wrong or lost)
+    asked = sys.argv[1:]
+    seed = asked.pop(0) if asked and asked[0].isdecimal() else str(random.SystemRandom().randrange(10**6))
+    if unknown := set(asked) - set(PROOFS):
+        print(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(PROOFS)}", file=sys.stderr)
+        return 2
+    environ = os.environ | {"FEED_FAULT_SECONDS": "600", "SOAK_SEED": seed}
+    ended = {}
+    for name in asked or PROOFS:
+        told, arguments = PROOFS[name]
+        print(f"== {name}: {told} (seed {seed})", flush=True)
+        ended[name] = subprocess.run([sys.executable, *arguments], env=environ).returncode
+    print("== " + ", ".join(f"{name}: {'failed' if code else 'passed'}" for name, code in ended.items()))
+    return int(any(ended.values()))
 
 
 if __name__ == "__main__":

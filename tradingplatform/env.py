@@ -30,6 +30,9 @@ class Environment:
     redis_url: str
     cache_redis_url: str
     spool_limit_mb: int
+    capture: bool
+    capture_limit_mb: int
+    capture_hours: int
     secret_key: str
     debug: bool
     allowed_hosts: tuple[str, ...]
@@ -270,6 +273,9 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         redis_url=redis_url,
         cache_redis_url=read("CACHE_REDIS_URL", redis_url, _url("redis://", "rediss://", "unix://")),
         spool_limit_mb=read("SPOOL_LIMIT_MB", "512", _integer(1, 1_000_000)),
+        capture=read("CAPTURE", "false", _flag),
+        capture_limit_mb=read("CAPTURE_LIMIT_MB", "2048", _integer(8, 100_000_000)),
+        capture_hours=read("CAPTURE_HOURS", "48", _integer(1, 1_000_000)),
         secret_key=read("SECRET_KEY", "", str),
         debug=read("DEBUG", "false", _flag),
         allowed_hosts=read("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _list),

@@ -83,6 +83,10 @@ REDIS_URL = ENV.redis_url or embedded.addresses(_home).redis_url
 CACHE_REDIS_URL = ENV.cache_redis_url or REDIS_URL
 SPOOL_DIR = _home / "spool"
 SPOOL_LIMIT = ENV.spool_limit_mb * 1024 * 1024
+CAPTURE = ENV.capture
+CAPTURE_DIR = _home / "capture"
+CAPTURE_LIMIT = ENV.capture_limit_mb * 1024 * 1024
+CAPTURE_HOURS = ENV.capture_hours
 
 _conninfo = conninfo_to_dict(DATABASE_URL)
 DATABASES: dict[str, dict[str, Any]] = {

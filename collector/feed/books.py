@@ -1,20 +1,21 @@
 """The feed's part for order books: follows them, publishes them, hands their minutes and seconds over for storing."""
 
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from time import monotonic
 
 from collector.events import Event
 from collector.exchanges.streams import Kind, Message
+from collector.feed.clock import Clock
 from collector.feed.followed import Followed
 from collector.feed.keeping import Keeping
 from collector.feed.minutes import MinuteBooks
 from collector.feed.parts import Wish
 from collector.feed.publisher import Publisher, State
+from collector.feed.recorder import Recorder
+from collector.feed.recording import Ask
 from collector.feed.snapshots import Fetched, SnapshotDesk
 from collector.limits import Priority
 from depth.book import DepthDiff
@@ -65,13 +66,16 @@ class Books:
         keeping: Keeping,
         later: Callable[[Callable[[], None]], None],
         may_store: Callable[[str], bool] = lambda symbol: True,
+        clock: Clock | None = None,
     ) -> None:
+        self.recorder: Recorder | None = None
         self.followed: dict[Key, Followed] = {}
         self.minutes = MinuteBooks(keeping, may_store)
         self._rules = rules
         self._desk = desk
         self._publisher = publisher
         self._keeping = keeping
+        self._clock = clock or Clock()
         self._later = later  # calls back in the thread of frames
         self._wishes: list[Wish] = []
         self._dirty: dict[Key, Followed] = {}
@@ -96,6 +100,9 @@ class Books:
             else:
                 known.levels_planned, known.deepest = chosen.levels_planned, chosen.deepest
         self._wishes = [Wish(market, Kind.DEPTH, symbol) for market, symbol in symbols]
+        if self.recorder is not None:
+            told = {key: (one.levels_planned, one.deepest) for key, one in symbols.items()}
+            self.recorder.follow(told, self.minutes.running)
 
     def wishes(self) -> Collection[Wish]:
         return self._wishes
@@ -108,7 +115,7 @@ class Books:
         book = self.followed.get(key)
         if book is None:
             return True  # not wanted any more
-        book.lag = time.time() - received_at
+        book.lag = self._clock.wall - received_at
         fits, events = book.offer(message, received_at, main)
         if events:
             self._tell(book, events)
@@ -139,7 +146,7 @@ class Books:
     # --- what is done now and then --------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        wall = time.time()
+        wall = self._clock.wall
         if self._dirty and now >= self._look_at:
             self._look_at = now + LOOK_EVERY
             self._publish_due(now, wall)
@@ -177,23 +184,31 @@ class Books:
             wanted = book.next_fetch(now)
             if wanted is not None:
                 limit, needed = wanted
-                limit = min(limit, book.deepest)
-                priority = Priority.RESYNC if needed else Priority.DEEPENING
-                done = partial(self._fetched, book, needed)
-                self._desk.fetch(book.market, book.symbol, limit, priority, done)
+                self._fetch(book, min(limit, book.deepest), needed)
+
+    def _fetch(self, book: Followed, limit: int, needed: bool) -> None:
+        if self.recorder is not None:
+            self.recorder.ask(book.market, book.symbol, limit, needed)
+        priority = Priority.RESYNC if needed else Priority.DEEPENING
+        self._desk.fetch(book.market, book.symbol, limit, priority, partial(self._fetched, book, needed))
 
     def _fetched(self, book: Followed, needed: bool, answer: Fetched) -> None:
         """In a thread of the desk's."""
         self._later(partial(self._use, book, needed, answer))
 
     def _use(self, book: Followed, needed: bool, answer: Fetched) -> None:
-        outcome = book.fetched(answer, needed, monotonic(), time.time())
+        if self.followed.get((book.market, book.symbol)) is not book:
+            return  # not wanted any more
+        if self.recorder is not None:
+            asked = Ask(book.market, book.symbol, answer.limit, needed)
+            self.recorder.answer(asked, answer.raw, answer.reason, answer.retry_at)
+        outcome = book.fetched(answer, needed, self._clock.now, self._clock.wall)
         self._tell(book, outcome.events)
         if answer.snapshot is None and needed:
             facts = {"levels": answer.limit}
             told = f"no snapshot: {answer.reason}"
             self._keeping.event(Event("UPDATE_FAILED", told, book.symbol, book.market, facts))
-        if self.followed.get((book.market, book.symbol)) is book and book.dirty:
+        if book.dirty:
             self._dirty[book.market, book.symbol] = book
 
     def _once_a_second(self, now: float, wall: float) -> None:
@@ -223,7 +238,7 @@ class Books:
 
     def close(self) -> None:
         """The last word to whoever listens: nothing comes any more."""
-        wall = time.time()
+        wall = self._clock.wall
         for book in self.followed.values():
             book.lost(True)
             self._publisher.state(

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from collector.events import Event, Type
 from collector.exchanges.streams import Answer, Frame, Kind, Shutdown, Streams, Unreadable
+from collector.feed.clock import Clock
 from collector.feed.inbox import Inbox
 from collector.feed.keeping import Keeping
 from collector.feed.parts import Part, Wish
+from collector.feed.recorder import Recorder
 from collector.links import Link, Links
 from collector.websocket import Line, Speech
 
@@ -34,6 +36,8 @@ class Engine:
 
     def __init__(self, streams: Streams, keeping: Keeping) -> None:
         self.inbox = Inbox(self._overflowed)
+        self.clock = Clock()  # of the thread of frames
+        self.recorder: Recorder | None = None
         self.links = Links(self, self.inbox.frame, self._wake)
         self.messages = 0
         self.lag = 0.0  # seconds from a frame's coming to its turn, the newest
@@ -70,28 +74,42 @@ class Engine:
     def step(self, seconds: float) -> None:
         """What has come, or nothing for so long; then the parts' own."""
         items = self.inbox.take(seconds)
-        now = monotonic()
+        clock, recorder = self.clock, self.recorder
+        if items:
+            clock.read()
+            if recorder is not None:
+                recorder.step(clock.wall, clock.now)
         for item in items:
             try:
                 if isinstance(item, tuple):
-                    self._understand(*item, now)
+                    self.understand(*item)
                 else:
                     item()
             except Exception:  # one symbol must never harm the others
                 logger.exception("a frame or a call was not understood")
+        clock.read()
+        if recorder is not None:
+            recorder.tick(clock.wall, clock.now)
+        self.turn()
+
+    def turn(self) -> None:
+        """What is to be done now and then."""
         for part in self._parts:
             try:
-                part.tick(now)
+                part.tick(self.clock.now)
             except Exception:
                 logger.exception("%s did not do its work", type(part).__name__)
 
     # --- frames ---------------------------------------------------------------------------------------------------
 
-    def _understand(self, line: Line, data: bytes, received_at: float, now: float) -> None:
+    def understand(self, line: Line, data: bytes, received_at: float) -> None:
+        """A frame that came over a line, in its turn."""
         link: Link = line.owner
-        market = self._market_of[link.group]
+        market = self.market_of(link)
         main = link.is_main(line)
         self.messages += 1
+        if self.recorder is not None:
+            self.recorder.frame((link.name, main, market), received_at, data)
         try:
             frame = self._streams.parse(market, data)
         except Unreadable as error:
@@ -99,7 +117,7 @@ class Engine:
                 self._unreadable(link, market, error)
             return
         if self._hand_on(frame, received_at, main, line) and frame.stream is not None:
-            line.heard[frame.stream] = now
+            line.heard[frame.stream] = self.clock.now
 
     def _hand_on(self, frame: Frame, received_at: float, main: bool, line: Line) -> bool:
         fits = True
@@ -116,22 +134,28 @@ class Engine:
     def _unreadable(self, link: Link, market: str, error: Unreadable) -> None:
         self._tell(Type.UPDATE_FAILED, str(error), link, {"stream": error.stream})
         wish = self._wish_of.get((market, error.stream)) if error.stream else None
+        if wish is None:  # whichever it was of: what follows shows whether it fits
+            self.lose(market, link.streams, False)
+            return
         for part in self._parts:
-            if wish is not None:
-                part.unreadable([wish], str(error))
-            else:  # whichever it was of: what follows shows whether it fits
-                part.lost(self._wishes_of(market, link.streams), False)
+            part.unreadable([wish], str(error))
 
     def _overflowed(self, line: Line) -> None:
         link: Link = line.owner
         self._tell(Type.ERROR, "the feed fell behind: frames were dropped", link, {"dropped": self.inbox.dropped})
         if link.is_main(line):
-            self._lose(link, link.streams, False)
+            self.lose(self._market_of[link.group], link.streams, False)
 
-    def _lose(self, link: Link, streams: Collection[str], down: bool) -> None:
-        wishes = self._wishes_of(self._market_of[link.group], streams)
+    def lose(self, market: str, streams: Collection[str], down: bool) -> None:
+        """Something of these may be missing, or nothing comes any more."""
+        if self.recorder is not None:
+            self.recorder.lost(market, streams, down)
+        wishes = self._wishes_of(market, streams)
         for part in self._parts:
             part.lost(wishes, down)
+
+    def know_group(self, group: str, market: str) -> None:
+        self._market_of[group] = market
 
     def market_of(self, link: Link) -> str:
         return self._market_of.get(link.group, "")
@@ -161,6 +185,11 @@ class Engine:
 
     def want(self, wishes: Collection[Wish]) -> None:
         """From now on these streams; the keeper's."""
+        for group, names in self.know(wishes).items():
+            self.links.want(group, self._speech_of[group], names)
+
+    def know(self, wishes: Collection[Wish]) -> dict[str, set[str]]:
+        """The names of streams by who may share a connection; what comes of them is theirs who wish it."""
         wanted: dict[str, set[str]] = {group: set() for group in self._speech_of}
         for wish in wishes:
             try:
@@ -171,14 +200,13 @@ class Engine:
                 continue
             self._wish_of[wish.market, stream] = wish
             wanted.setdefault(self._group(wish.market, url), set()).add(stream)
-        for group, names in wanted.items():
-            self.links.want(group, self._speech_of[group], names)
+        return wanted
 
     def _group(self, market: str, url: str) -> str:
         """What streams of one market and address are called."""
         group = market.lower() + urlsplit(url).path.removesuffix("/stream").replace("/", "-")
         if group not in self._speech_of:
-            self._market_of[group] = market
+            self.know_group(group, market)
             self._speech_of[group] = self._speech(market, url)
         return group
 
@@ -199,7 +227,8 @@ class Engine:
     def lost(self, link: Link, streams: Collection[str]) -> None:
         """From the keeper: in turn, after the frames that came before."""
         names, down = list(streams), link.state == "disconnected"
-        self.inbox.call(lambda: self._lose(link, names, down))
+        market = self._market_of[link.group]
+        self.inbox.call(lambda: self.lose(market, names, down))
 
     def told(self, kind: str, message: str, link: Link, metadata: dict[str, Any]) -> None:
         self._tell(kind, message, link, metadata)

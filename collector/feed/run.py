@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic, time
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from collector.feed.leases import Leases, Shard
 from collector.feed.minutes import is_ready
 from collector.feed.publisher import Publisher
 from collector.feed.raw_depth import RawDepth
+from collector.feed.recorder import Bounds, Recorder
 from collector.feed.report import Reporter
 from collector.feed.snapshots import SnapshotDesk
 from collector.feed.tape import Tape
@@ -52,9 +54,10 @@ SPOOL_EVERY = 2.0
 
 
 class Feed:
-    """One exchange's feed. `run` lasts until `stop`, which any thread may call."""
+    """One exchange's feed. `run` lasts until `stop`, which any thread may call. `capture` is the folder that everything
+    that comes is recorded to."""
 
-    def __init__(self, exchange: str = "binance", shard: Shard | None = None) -> None:
+    def __init__(self, exchange: str = "binance", shard: Shard | None = None, capture: Path | None = None) -> None:
         self.shard = shard or Shard()
         self.venue = venue(exchange)
         addresses = {market: parts["ws"] for market, parts in settings.VENUE_URLS[exchange].items()}
@@ -67,7 +70,13 @@ class Feed:
             settings.DEPTH_BANDS, settings.LIVE_RATE, settings.ORDERBOOK_LEVELS, settings.ORDERBOOK_UPDATE_INTERVAL
         )
         later = self.engine.inbox.call
-        self.books = Books(rules, self.desk, self.publisher, self.keeping, later, self.leases.may_store)
+        clock = self.engine.clock
+        self.books = Books(rules, self.desk, self.publisher, self.keeping, later, self.leases.may_store, clock)
+        self.recorder = None
+        if capture is not None:
+            bounds = Bounds(settings.CAPTURE_LIMIT, settings.CAPTURE_HOURS)
+            self.recorder = Recorder(capture, exchange, bounds, self._events_lost)
+            self.engine.recorder = self.books.recorder = self.recorder
         self.engine.add(self.books)
         self.tape = Tape()
         self.live_tape = self.tape.live = LiveTape(self.tape.followed, self.leases.holds)
@@ -88,6 +97,8 @@ class Feed:
 
     def run(self) -> None:
         """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
+        if self.recorder is not None:
+            self.recorder.begin()
         self.keeping.begin()
         self.leases.begin()
         self.publisher.begin()
@@ -104,6 +115,8 @@ class Feed:
             self.engine.run()
         finally:
             self._stopping.set()
+            if self.recorder is not None:
+                self.recorder.end()
             self.desk.end()
             self.publisher.end()
             self.leases.end()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from collector.asking import MarketHalted, NoLeave, ask
 from collector.events import Event
-from collector.exchanges.base import Refused, Venue, VenueError
+from collector.exchanges.base import RawBook, Refused, Venue, VenueError
 from collector.limits import Priority, WeightBudget
 from depth.book import Snapshot, snapshot_from_levels
 from depth.volumes import InvalidBook
@@ -30,6 +30,7 @@ class Fetched:
     limit: int
     reason: str = ""
     retry_at: float | None = None
+    raw: RawBook | None = None  # as it came
 
 
 class SnapshotDesk:
@@ -84,4 +85,4 @@ class SnapshotDesk:
             return Fetched(None, limit, str(refused), time.time() + REFUSED_PAUSE)
         except (VenueError, InvalidBook) as error:
             return Fetched(None, limit, str(error))
-        return Fetched(snapshot, limit)
+        return Fetched(snapshot, limit, raw=raw)

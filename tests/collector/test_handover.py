@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from collector import cycle
-from collector.feed import books as books_module
+from collector.feed import clock as clock_module
 from collector.feed.run import Feed
 from collector.handover import announce, left_to_feed
 from collector.models import CollectionMinute
@@ -144,9 +144,9 @@ def test_the_running_feed_takes_the_minute_of_every_fresh_book(live, listener, m
     """A minute begins five seconds after the start, by the feed's clock."""
     begun = time.time()
     ahead = 55 - begun % 60
-    clock = SimpleNamespace(time=lambda: time.time() + ahead)
-    monkeypatch.setattr(books_module, "time", clock)
-    monkeypatch.setattr("collector.websocket.time", SimpleNamespace(time=clock.time, monotonic=time.monotonic))
+    clock = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=time.monotonic)
+    monkeypatch.setattr(clock_module, "time", clock)
+    monkeypatch.setattr("collector.websocket.time", clock)
     with running(Feed()) as feed:
         until(lambda: DepthSnapshot.objects.count() == len(KEYS), what="the minute is not stored")
         assert feed.books.minutes.running

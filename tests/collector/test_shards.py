@@ -38,13 +38,18 @@ def shard(index, environ, folder):
         log.close()
 
 
-@pytest.fixture
-def environ(live):
+def environment(live):
+    """Of a process that works on the test's database and exchange."""
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
     addresses = {f"BINANCE_{market}_REST_URL": live.url for market in ("SPOT", "FUTURES")}
     addresses |= {f"BINANCE_{market}_WS_URL": live.url.replace("http", "ws") for market in ("SPOT", "FUTURES")}
     streams = {"SPOT_STREAMS": "depth", "FUTURES_STREAMS": "depth"}
     return os.environ | addresses | streams | {"DATABASE_URL": database.geturl(), "PLATFORM_PROCESS": "feed"}
+
+
+@pytest.fixture
+def environ(live):
+    return environment(live)
 
 
 def right_since(listener, moment):

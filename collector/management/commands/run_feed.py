@@ -4,6 +4,7 @@ import signal
 from argparse import ArgumentTypeError
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from collector.feed.leases import Shard
@@ -24,8 +25,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--shard", type=shard, default=Shard(), help="of several feeds that share the symbols: i/n")
 
+        parser.add_argument("--capture", action="store_true", help="record everything that comes, as CAPTURE=true does")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        feed = Feed(shard=options["shard"])
+        capture = settings.CAPTURE_DIR if settings.CAPTURE or options["capture"] else None
+        feed = Feed(shard=options["shard"], capture=capture)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: feed.stop())
         beat("feed")

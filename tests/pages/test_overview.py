@@ -136,7 +136,7 @@ def test_band_and_market_change_in_place(overview):
     page.click("nav.switch a[data-set='market=FUTURES']")
     page.wait_for_function("() => document.querySelectorAll('#overview tbody tr').length === 2")
     assert sorted(names(page)) == ["1000PEPEUSDT", "BTCUSDT"]
-    assert "market=FUTURES" in page.locator("tr[data-symbol=BTCUSDT] a").get_attribute("href")
+    assert "market=FUTURES" in page.locator("tr[data-symbol=BTCUSDT] a").first.get_attribute("href")
     assert "depth=0.1" in page.url
     assert page.evaluate("window.kept")
     assert len(asked(watch)) <= 3
@@ -214,7 +214,7 @@ def test_five_hundred_symbols_are_all_there_and_can_be_sorted(overview):
         )
     assert len(seen) == 500
     assert rows.last.get_attribute("data-symbol") == "S0USDT"
-    last = page.locator("#overview tbody tr[data-symbol=S0USDT] a")
+    last = page.locator("#overview tbody tr[data-symbol=S0USDT] a").first
     last.focus()
     assert last.bounding_box()["y"] < 900
     assert page.evaluate("document.querySelector('#overview thead th').getBoundingClientRect().top") < 200

@@ -32,6 +32,19 @@ def firings(
     return list(found.order_by("-fired_at", "-pk")[:limit])
 
 
+def behind(after: int | None, limit: int) -> tuple[int, int, Sequence[Firing]]:
+    """The newest number of all (0: none), how many alerts for the page have one above `after`, and at most `limit` of
+    them, newest first; without `after` the number alone. One query, where there are many two."""
+    told = Firing.objects.filter(on_page=True).order_by("-pk")
+    if after is None:
+        return told.values_list("pk", flat=True).first() or 0, 0, []
+    found = list(told.filter(pk__gte=after)[: limit + 1])
+    fresh = [firing for firing in found if firing.pk > after]
+    newest = found[0].pk if found else told.values_list("pk", flat=True).first() or 0
+    many = len(fresh) > limit
+    return newest, told.filter(pk__gt=after).count() if many else len(fresh), fresh[:limit]
+
+
 def rules() -> Sequence[Rule]:
     """Every rule by name; `last_fired` is when it last did, None if never."""
     return list(Rule.objects.annotate(last_fired=Max("firings__fired_at")).order_by("name"))

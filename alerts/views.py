@@ -2,21 +2,25 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import path
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from alerts.deliveries import body
 from alerts.models import Rule
 from alerts.rules import MEANINGS, Kind
-from alerts.selectors import firings, rules
+from alerts.selectors import behind, firings, rules
 from depth.views import readable
+from markets.storage import DATABASE_AWAY
 
 MODULES = tuple(f"js/{name}.js" for name in ("format", "frame", "poll", "preferences", "search"))
 SHOWN = 100
+NOTES = 4
 
 
 @never_cache
@@ -35,6 +39,23 @@ def alerts(request: HttpRequest) -> HttpResponse:
         "modules": [static(name) for name in MODULES],
     }
     return render(request, "alerts/alerts.html", context)
+
+
+@never_cache
+@require_safe
+def new(request: HttpRequest) -> HttpResponse:
+    """For the notes on every page: the alerts behind number `after`, newest first and a few of them, and how many they
+    are; without `after` only the newest one's number. 401 and 503 without a body where they cannot be told."""
+    text = request.GET.get("after", "")
+    after = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    try:
+        if not settings.API_PUBLIC and not request.user.is_authenticated:
+            return HttpResponse(status=401)
+        newest, count, found = behind(after, NOTES)
+    except DATABASE_AWAY:
+        return HttpResponse(status=503, headers={"Retry-After": "5"})
+    now = int(timezone.now().timestamp() * 1000)
+    return JsonResponse({"now": now, "newest": newest, "count": count, "data": [body(firing) for firing in found]})
 
 
 def _watched(rule: Rule) -> dict[str, Any]:
@@ -57,4 +78,4 @@ def _watched(rule: Rule) -> dict[str, Any]:
 
 
 app_name = "alerts"
-urlpatterns = [path("alerts/", alerts, name="alerts")]
+urlpatterns = [path("alerts/", alerts, name="alerts"), path("alerts/new", new, name="new")]

@@ -34,7 +34,12 @@ PAGES = (
     Page("api", "API", "/api/v1/docs"),
     Page("admin", "Admin", "/admin/", staff=True),
 )
-PREFERENCES = {"theme": ("dark", "light"), "palette": ("classic", "safe"), "zone": ("utc", "local")}
+PREFERENCES = {
+    "theme": ("dark", "light"),
+    "palette": ("classic", "safe"),
+    "zone": ("utc", "local"),
+    "toasts": ("on", "off"),  # new alerts on every page
+}
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

@@ -1,20 +1,18 @@
 // The alert centre: new alerts on top as they come, each with how true its value is.
 
 import { age, clock, compact, fixed, zoneName } from "./format.js";
-import { announce } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
 
 const root = document.getElementById("alerts");
 const notice = document.getElementById("notice");
-const TOAST = 8000;
 let state = JSON.parse(document.getElementById("state").textContent);
-let newest = Math.max(0, ...state.data.map((row) => row.id));
 let readAt = Date.now();
 let failure = null;
 const poller = new Poller(poll, (error, delay) => { failure = { status: error.status, retryAt: performance.now() + delay }; tick(); });
 
 // What is typed but not asked for yet is not what the list shows.
 const chosen = new URLSearchParams([...new FormData(document.querySelector(".choose"))].filter(([, value]) => value));
+const whole = chosen.size === 0;
 chosen.set("limit", "100");
 
 function cell(text, attributes = {}) {
@@ -64,22 +62,9 @@ function draw() {
   }
 }
 
-function toast(row) {
-  const made = document.createElement("div");
-  made.className = "toast";
-  const head = document.createElement("b");
-  head.textContent = row.rule;
-  made.append(head, row.message);
-  document.getElementById("toasts").append(made);
-  announce(row.message);
-  setTimeout(() => made.remove(), TOAST);
-}
-
 async function poll() {
   state = await getJson(`${root.dataset.alertsUrl}?${chosen}`);
-  const fresh = state.data.filter((row) => row.id > newest);
-  newest = Math.max(newest, ...fresh.map((row) => row.id));
-  for (const row of fresh.slice(0, 3).reverse()) toast(row);
+  if (whole) document.dispatchEvent(new CustomEvent("alerts-read", { detail: state.data }));
   readAt = Date.now();
   failure = null;
   draw();

@@ -28,13 +28,27 @@ export async function getJson(address, signal) {
   return body;
 }
 
+const tasks = [];
+
+/** Asks for something beside what pages poll, at most once in `every` milliseconds: in place of one of their turns, so
+ * that no page asks more often for it. Its failures are not the page's. */
+export function beside(ask, every) {
+  tasks.push({ ask, every, due: Date.now() + every });
+}
+
+function dueTask() {
+  const task = tasks.find(({ due }) => due <= Date.now());
+  if (task) task.due = Date.now() + task.every;
+  return task;
+}
+
 export class Poller {
   /** `ask` returns a promise; `failed(error, milliseconds until the next try)` hears of every failure. */
   constructor(ask, failed) {
     this.ask = ask;
     this.failed = failed;
     this.failures = 0;
-    this.last = Date.now();
+    this.last = this.own = Date.now();
     this.timer = null;
     this.busy = false;
     document.addEventListener("visibilitychange", () => this.visibility());
@@ -73,7 +87,13 @@ export class Poller {
     this.last = Date.now();
     let delay = PERIOD;
     try {
-      await this.ask();
+      const fresh = this.last - this.own < 2 * PERIOD; // after a while away the page itself comes first
+      const other = this.failures || !fresh ? null : dueTask();
+      if (other) await other.ask().catch(() => {});
+      else {
+        this.own = this.last;
+        await this.ask();
+      }
       this.failures = 0;
     } catch (error) {
       this.failures += 1;

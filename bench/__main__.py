@@ -12,7 +12,7 @@ import bench
 
 def names() -> list[str]:
     found = {module.name for module in pkgutil.iter_modules(bench.__path__)}
-    return sorted(found - {"__main__", "chain", "database", "socket_peer", "tables", "walks"})
+    return sorted(found - {"__main__", "chain", "database", "socket_peer", "tables", "trades_peer", "walks"})
 
 
 def main(chosen: list[str]) -> int:

@@ -1,6 +1,7 @@
 """The only way out for DEX orders: lists, one order with its history, statistics, tokens, and how the scanner is."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -157,11 +158,20 @@ class Moment:
     revision: int
 
 
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Whatever is read in here is of one state of the database (inside another transaction, of its own)."""
+    outer = connection.in_atomic_block
+    with transaction.atomic():
+        if not outer:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
 def at_one_moment(wanted: Filter, limit: int) -> Moment:
     """The newest `limit` orders, their number and the revision, all of one state of the database. Six queries."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with one_moment():
         state = scanner_state()
         page = orders(wanted, limit, 0)
     return Moment(page, state, state.revision if state else 0)
@@ -243,6 +253,22 @@ def tokens_of(chain_id: int, addresses: Collection[str]) -> dict[str, TokenFacts
         for row in Token.objects.filter(chain_id=chain_id, address__in=addresses):
             found[row.address] = TokenFacts(row.address, row.symbol, row.name, row.decimals)
     return found
+
+
+PENDING_PAIRS = """
+    SELECT token_in, token_out, count(*) FROM orders
+    WHERE chain_id = %s AND contract = %s AND status = 'PENDING' GROUP BY token_in, token_out
+"""
+
+
+def pending_pairs() -> dict[tuple[str, str], int]:
+    """How many pending orders there are, by what they sell and what they buy. Two queries."""
+    state = scanner_state()
+    if state is None:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(PENDING_PAIRS, [state.chain_id, state.contract])
+        return {(one, other): count for one, other, count in cursor.fetchall()}
 
 
 COUNTS = """

@@ -60,6 +60,13 @@ def collected_symbols(market: str, exchange: str = "binance") -> list[Symbol]:
     return list(chosen.order_by("-quote_volume", "name"))
 
 
+def collected_pairs(wanted: Iterable[tuple[str, str]], exchange: str = "binance") -> dict[tuple[str, str], Symbol]:
+    """The collected symbol of each pair (base, quote), on SPOT where it is there; pairs without one are left out."""
+    asked = set(wanted)
+    rows = Symbol.objects.filter(exchange=exchange, collected=True, base__in={base for base, _ in asked})
+    return {(row.base, row.quote): row for row in rows.order_by("market", "-name") if (row.base, row.quote) in asked}
+
+
 def find(name: str, market: str, exchange: str = "binance") -> Symbol:
     """The collected symbol of this exact name on this market, whether it trades at the moment or not.
 

@@ -1,4 +1,4 @@
-"""The DEX page: orders with filters, counts; its first state is inside, the rest comes by polling."""
+"""The DEX page: orders with filters, counts; its first state is inside, the rest comes by /ws/orders."""
 
 from typing import Any
 
@@ -16,9 +16,11 @@ from api.views.orders import listed_orders, told_statistics
 from depth.views import readable
 from dex.decode import read_address
 from dex.events import Status
-from dex.selectors import scanner_status
+from dex.selectors import one_moment, scanner_state, scanner_status
+from tradingplatform.dex_chart import chart_state
 
-MODULES = tuple(f"js/{name}.js" for name in ("format", "frame", "poll", "preferences", "search"))
+OWN = ("dex_chart", "dex_lines", "dex_live", "dex_rows")
+MODULES = tuple(f"js/{name}.js" for name in (*OWN, "format", "frame", "live", "poll", "preferences", "search", "theme"))
 ROWS = 50
 
 
@@ -26,9 +28,12 @@ ROWS = 50
 @require_safe
 @readable
 def page(request: HttpRequest) -> HttpResponse:
+    with one_moment():
+        first = state(request)
     context = {
-        "state": state(request),
+        "state": first,
         "statuses": STATUS_WORDS,
+        "formats": ("CSV", "JSON", "Parquet"),
         "modules": [static(name) for name in MODULES],
     }
     return render(request, "dex/orders.html", context)
@@ -39,7 +44,9 @@ def page(request: HttpRequest) -> HttpResponse:
 @readable
 def data(request: HttpRequest) -> HttpResponse:
     """The state once more, as JSON."""
-    return HttpResponse(encode(state(request)), content_type="application/json")
+    with one_moment():
+        found = state(request)
+    return HttpResponse(encode(found), content_type="application/json")
 
 
 def state(request: HttpRequest) -> dict[str, Any]:
@@ -60,16 +67,19 @@ def state(request: HttpRequest) -> dict[str, Any]:
     if not problem:
         listed = listed_orders(values, Status(word.upper()) if word else None, user)
     scanner = scanner_status(now)
+    read = scanner.state or scanner_state()
     return {
         **listed,
         "status": word or "all",
         "user": text[:80],
         "problem": problem,
+        "chart": chart_state(request.GET.get("chart", "")[:40]),
         "statistics": told_statistics(now),
         "scanner": {
             "status": scanner.status,
             "lag": scanner.lag,
             "mode": scanner.state.status if scanner.state else None,
         },
+        "revision": read.revision if read else 0,
         "timestamp": epoch_ms(now),
     }

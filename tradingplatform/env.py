@@ -67,6 +67,7 @@ class Environment:
     trading_address: str
     trading_abi: str
     router_address: str
+    token_assets: dict[str, str]
     confirmations: int
     start_block: int
     email_url: str
@@ -215,6 +216,17 @@ def _address(text: str) -> str:
     return text
 
 
+def _token_assets(text: str) -> dict[str, str]:
+    """Addresses (in small letters) to the exchange's assets: 0x...=BTC,0x...=USDT."""
+    found = {}
+    for part in _list(text):
+        address, _, asset = (word.strip() for word in part.partition("="))
+        if not (address and asset.isalnum()):
+            raise ValueError("must be addresses of tokens with their assets, such as 0x...=BTC, separated by commas")
+        found[_address(address).lower()] = asset.upper()
+    return found
+
+
 def _nodes(text: str) -> tuple[str, ...]:
     """Addresses of JSON-RPC nodes, the preferred one first."""
     found = _list(text)
@@ -316,6 +328,7 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         trading_address=read("TRADING_ADDRESS", "", _address),
         trading_abi=read("TRADING_ABI", "", str),
         router_address=read("ROUTER_ADDRESS", "", _address),
+        token_assets=read("TOKEN_ASSETS", f"0x{'0' * 40}=ETH", _token_assets),
         confirmations=read("CONFIRMATIONS", "1" if simulated else "12", _integer(0, 10_000)),
         start_block=read("START_BLOCK", "0", _integer(0, 10**12)),
         email_url=read("EMAIL_URL", "", _url("smtp://", "smtp+tls://", "smtp+ssl://")),

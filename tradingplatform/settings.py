@@ -158,6 +158,7 @@ WEB3_PROVIDERS = ENV.web3_providers
 TRADING_ADDRESS = ENV.trading_address
 TRADING_ABI = ENV.trading_abi
 ROUTER_ADDRESS = ENV.router_address
+TOKEN_ASSETS = ENV.token_assets
 CONFIRMATIONS = ENV.confirmations
 START_BLOCK = ENV.start_block
 

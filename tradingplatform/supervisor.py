@@ -78,6 +78,7 @@ def decide(mode: str, configuration: env.Environment, given: dict[str, str], pas
     if chain_port is not None:
         decided["WEB3_PROVIDERS"] = f"http://127.0.0.1:{chain_port}"
         decided |= {"TRADING_ADDRESS": anvil.ORDERS, "ROUTER_ADDRESS": anvil.ROUTER}
+        decided["TOKEN_ASSETS"] = ",".join(anvil.ASSETS)
     elif configuration.web3_providers and not configuration.trading_address:
         raise env.ConfigurationError("TRADING_ADDRESS has to say what WEB3_PROVIDERS are asked about; it is not set")
     marks = {MARK: str(configuration.data_dir), RUN: secrets.token_hex(8)}

@@ -1,6 +1,6 @@
 """GET orders, users/{address}/orders and statistics: the DEX's orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -105,7 +105,7 @@ def told_statistics(now: datetime) -> dict[str, Any]:
 def listed_orders(asked: Mapping[str, Any], status: Status | None, user: str | None) -> dict[str, Any]:
     """A list as OrdersAnswer describes it, from the validated parameters of OrdersQuery."""
     page = orders(read_filter(asked, status, user), asked["limit"], asked["offset"])
-    return {"orders": _bodies(page), "total": page.total, "limit": asked["limit"], "offset": asked["offset"]}
+    return {"orders": order_bodies(page), "total": page.total, "limit": asked["limit"], "offset": asked["offset"]}
 
 
 def read_filter(asked: Mapping[str, Any], status: Status | None, user: str | None) -> Filter:
@@ -115,7 +115,8 @@ def read_filter(asked: Mapping[str, Any], status: Status | None, user: str | Non
     return Filter(status, user, start=asked.get("from"), end=asked.get("to"), **chosen)
 
 
-def _bodies(page: Page) -> Sequence[dict[str, Any]]:
+def order_bodies(page: Page) -> list[dict[str, Any]]:
+    """Orders as OrderEntry describes them."""
     return [order_body(listed.order, page.tokens, listed.quote) for listed in page.orders]
 
 

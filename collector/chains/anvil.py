@@ -11,6 +11,14 @@ CHAIN_ID = 31337
 # What the first account of every such chain deploys first, in this order, has these addresses.
 ROUTER = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 ORDERS = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
+# Of the demo's tokens, whose prices follow these assets; the zero address is the chain's own coin.
+ASSETS = (
+    "0x0000000000000000000000000000000000000000=ETH",
+    "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0=USDT",
+    "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9=BTC",
+    "0xDc64a140Aa3E981100a9becA4E685f962f0cF6C9=SOL",
+    "0x5FC8d32690cc91D4c39d9d3abcBD16989F875707=LINK",
+)
 NEWEST = ("--transaction-block-keeper", "5000", "--prune-history", "100")
 
 

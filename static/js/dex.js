@@ -1,12 +1,16 @@
 // The DEX page: orders, filters that stand in the address, one order with its history.
 
-import { age, clock, fixed, percent, zoneName } from "./format.js";
+import { LinesCard } from "./dex_lines.js";
+import { OrdersLive, withChange, withQuotes, without } from "./dex_live.js";
+import { blank, element, factsOf, happened, row, volumeRow } from "./dex_rows.js";
+import { age, clock, fixed, zoneName } from "./format.js";
 import { announce, showPill } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
 
 const PILLS = { healthy: "live", degraded: "stale", unhealthy: "down", off: "stale", unknown: "down" };
 const WORDS = { healthy: "LIVE", degraded: "BEHIND", unhealthy: "STOPPED", off: "NO CHAIN", unknown: "UNKNOWN" };
-const REASONS = { order_exists: "the order was there already", unknown_order: "no such order", not_pending: "the order had ended before", other_user: "it names another owner", incomplete_event: "it says too little" };
+const TOLD = ["connected", "off"]; // every change comes by the socket (none at all, where no chain is configured)
+const KEPT = 30000; // milliseconds after which the page is read again, although the socket has told everything
 
 const report = document.getElementById("report");
 const filters = document.getElementById("filters");
@@ -16,28 +20,14 @@ let failure = null;
 let one = null; // the order that is shown, with its events
 let missing = ""; // what is wrong with the order that the address names
 let turn = 0; // of the address: answers to an older one are dropped
+let dirty = false; // whether something has changed that only the server can tell whole
+let drawing = 0;
 const poller = new Poller(poll, (error, delay) => down(error, delay));
+const live = new OrdersLive({ took: hear, changed: () => tick() });
+const lines = new LinesCard(document.getElementById("lines"), (change) => go(addressOf(change)));
 
 const now = () => state.timestamp + performance.now() - read;
-const short = (text) => `${text.slice(0, 6)}…${text.slice(-4)}`;
-const exact = (moment) => `${clock(moment, "exact")} ${zoneName()}`;
 const parameters = () => new URLSearchParams(location.search);
-
-function element(name, text = "", attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) if (value !== "" && value != null) made.setAttribute(key, value);
-  return made;
-}
-
-/** An exact amount as text, its whole part in groups; six decimals at most, the rest in the tip. */
-function amount(text) {
-  const [whole, part = ""] = text.split(".");
-  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? `.${part.slice(0, 6)}` : "");
-}
-
-const symbol = (order, side) => order[`token_${side}_symbol`] || short(order[`token_${side}`]);
-const sold = (order) => (order.amount_in === null ? `${order.amount_in_raw} raw` : amount(order.amount_in));
 
 function addressOf(change) {
   const wanted = parameters();
@@ -50,34 +40,6 @@ function addressOf(change) {
 
 // --- the list ------------------------------------------------------------------------------------------------------
 
-function row(order) {
-  const changed = Date.parse(order.executed_at ?? order.cancelled_at ?? order.created_at);
-  const line = element("tr", "", { "aria-current": one?.order.id === order.id ? "true" : null });
-  const link = element("a", `#${order.id}`, { href: addressOf({ order: order.id }), "data-order": order.id });
-  const number = element("td");
-  number.append(link);
-  const cells = [
-    element("td", order.status, { class: `words status-${order.status}` }),
-    element("td", order.order_type, { class: "words" }),
-    element("td", `${sold(order)} ${symbol(order, "in")}`, { "data-tip": order.amount_in ?? "The token does not tell its decimals." }),
-    element("td", symbol(order, "out"), { class: "words", "data-name": "for" }),
-    element("td", amount(order.target_price), { "data-tip": order.target_price, "data-name": "target" }),
-    element("td", order.current_price === null ? "" : amount(order.current_price), { "data-name": "now", "data-tip": order.quoted_at && `Asked ${exact(Date.parse(order.quoted_at))}` }),
-    element("td", order.distance_percent === null ? "" : percent(order.distance_percent), { "data-name": "to target %" }),
-    element("td", order.amount_out === null ? "" : amount(order.amount_out), { "data-tip": order.amount_out, "data-name": "brought" }),
-    element("td", short(order.user_address), { class: "words", "data-tip": order.user_address }),
-    element("td", age(now() - changed), { "data-tip": exact(changed), "data-moment": changed }),
-  ];
-  line.append(number, ...cells);
-  return line;
-}
-
-function blank(text, columns) {
-  const line = element("tr", "", { class: "blank" });
-  line.append(element("td", text, { colspan: columns }));
-  return line;
-}
-
 function emptyWords() {
   if (state.scanner.status === "off" && !state.statistics.total) return "No chain is configured: WEB3_PROVIDERS and TRADING_ADDRESS switch it on.";
   return state.status === "all" && !state.user ? "No orders yet. They appear here once their block is confirmed." : "No orders like these. Choose another status or user.";
@@ -85,7 +47,7 @@ function emptyWords() {
 
 function drawList() {
   const focused = document.activeElement?.dataset?.order;
-  const rows = state.orders.map(row);
+  const rows = state.orders.map((order) => row(order, addressOf({ order: order.id }), now(), order.id === one?.order.id));
   document.getElementById("orders").replaceChildren(...(rows.length ? rows : [blank(emptyWords(), 11)]));
   if (focused) document.querySelector(`[data-order="${focused}"]`)?.focus();
   const first = state.orders.length ? state.offset + 1 : 0;
@@ -101,50 +63,18 @@ function drawProblem() {
 
 function drawCounts() {
   for (const figure of document.querySelectorAll("[data-count]")) figure.textContent = fixed(state.statistics[figure.dataset.count], 0);
-  const rows = state.statistics.volumes.map((volume) => {
-    const line = element("tr");
-    const told = (text) => (text === null ? "–" : amount(text));
-    line.append(
-      element("td", volume.symbol || short(volume.token), { class: "words", "data-tip": volume.token }),
-      element("td", fixed(volume.orders, 0), { "data-name": "orders" }),
-      element("td", told(volume.amount_in), { "data-name": "amount" }),
-      element("td", fixed(volume.executed_orders, 0), { "data-name": "executed" }),
-      element("td", told(volume.executed_amount_in), { "data-name": "executed amount" }),
-    );
-    return line;
-  });
+  const rows = state.statistics.volumes.map(volumeRow);
   document.getElementById("volumes").replaceChildren(...(rows.length ? rows : [blank("Nothing was sold yet.", 5)]));
 }
 
 // --- one order -----------------------------------------------------------------------------------------------------
-
-function happened(event) {
-  const item = element("li", "", { class: event.orphaned ? "orphaned" : event.anomaly ? "refused" : null });
-  const words = event.orphaned ? "no longer part of the chain" : event.anomaly ? `refused: ${REASONS[event.anomaly] ?? event.anomaly}` : `${event.old_status ?? "nothing"} → ${event.new_status}`;
-  item.append(element("b", event.event_type), element("span", ` ${words}`), element("small", `${exact(event.timestamp)} · block ${fixed(event.block_number, 0)} · ${short(event.tx_hash)}`, { "data-tip": event.tx_hash }));
-  return item;
-}
 
 function drawOne() {
   document.getElementById("one").hidden = one === null;
   if (one === null) return;
   const { order, events } = one;
   document.getElementById("one-title").textContent = `Order #${order.id}`;
-  const facts = [
-    ["Status", order.status],
-    ["Type", `${order.order_type}: ${order.order_type === "STOP" ? "at the target or below" : "at the target or above"}`],
-    ["Sells", `${order.amount_in ?? `${order.amount_in_raw} raw`} ${symbol(order, "in")}`],
-    ["For", symbol(order, "out")],
-    ["Target price", order.target_price],
-    order.current_price !== null && ["Router now", `${order.current_price} (${percent(order.distance_percent ?? 0)}% to go)`],
-    order.amount_out !== null && ["Brought", `${order.amount_out} ${symbol(order, "out")}`],
-    ["Created", exact(Date.parse(order.created_at))],
-    order.executed_at && ["Executed", exact(Date.parse(order.executed_at))],
-    order.cancelled_at && ["Cancelled", exact(Date.parse(order.cancelled_at))],
-    ["User", order.user_address],
-    ["Transaction", order.tx_hash],
-  ].filter(Boolean);
-  document.getElementById("one-facts").replaceChildren(...facts.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
+  document.getElementById("one-facts").replaceChildren(...factsOf(order).flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
   document.getElementById("history").replaceChildren(...events.map(happened));
 }
 
@@ -178,6 +108,7 @@ function oneChanged(fresh) {
 function draw() {
   drawCounts();
   drawList();
+  lines.show(state.chart, parameters().get("tf") ?? "1");
   tick();
 }
 
@@ -185,13 +116,15 @@ function tick() {
   const { status, lag } = state.scanner;
   const { block } = state.statistics;
   const told = block === null ? "" : `up to block ${fixed(block, 0)}, `;
-  document.getElementById("read-at").textContent = `${told}read ${age(now() - state.timestamp)} ago`;
+  const followed = TOLD.includes(live.status);
+  document.getElementById("read-at").textContent = followed ? `${told}live` : `${told}read ${age(now() - state.timestamp)} ago`;
   for (const cell of document.querySelectorAll("[data-moment]")) cell.textContent = age(now() - Number(cell.dataset.moment));
+  lines.tick();
   document.body.classList.toggle("stale", Boolean(failure));
   const notice = document.getElementById("notice");
   notice.hidden = !failure;
   if (!failure) {
-    const facts = [["Scanner", status], ["Blocks behind", lag === null ? "–" : fixed(lag, 0)], ["Block", block === null ? "–" : fixed(block, 0)], ["Reorganisations", fixed(state.statistics.reorgs, 0)]];
+    const facts = [["Scanner", status], ["Blocks behind", lag === null ? "–" : fixed(lag, 0)], ["Block", block === null ? "–" : fixed(block, 0)], ["Reorganisations", fixed(state.statistics.reorgs, 0)], ["Changes", followed ? "by socket" : "every 5 s"]];
     return showPill({ state: PILLS[status], word: WORDS[status], age: lag ? `${fixed(lag, 0)} blocks` : "", facts });
   }
   const left = age(Math.max(0, failure.retryAt - performance.now()));
@@ -207,11 +140,52 @@ function down(error, delay) {
   tick();
 }
 
+/** What the socket tells. Rows and counts follow at once; whatever a change alone cannot tell is read within seconds. */
+function hear(message) {
+  const { type, revision } = message;
+  if (type === "status") {
+    state.scanner = { ...state.scanner, status: message.scanner, lag: message.lag };
+    state.statistics.block = message.block ?? state.statistics.block;
+  } else if (type === "snapshot") {
+    if (revision !== state.revision) {
+      dirty = true;
+      poller.retry();
+    }
+  } else if (type === "quotes") {
+    state = withQuotes(state, message.quotes);
+  } else if (revision > state.revision) {
+    dirty = true;
+    if (type === "order") state = withChange(state, message);
+    else state = without(state, message.id);
+    lines.took(message);
+    if (message.reorg) poller.retry();
+    if (one && one.order.id === (message.order?.id ?? message.id)) readOne();
+  }
+  drawing ||= requestAnimationFrame(() => {
+    drawing = 0;
+    drawCounts();
+    drawList();
+    tick();
+  });
+}
+
+/** One request a turn: the page's state, where the socket does not tell it; or the candles, when they are due. */
 async function poll() {
+  const whole = TOLD.includes(live.status) && !failure && !dirty && performance.now() - read < KEPT;
+  if (!whole && !(lines.due && performance.now() - read < KEPT / 3)) return readState();
+  if (lines.due) await lines.read();
+}
+
+async function readState() {
   const asked = turn;
   const wanted = parameters();
   wanted.delete("order");
-  const fresh = await getJson(`${report.dataset.stateUrl}${wanted.size ? `?${wanted}` : ""}`);
+  wanted.delete("tf");
+  dirty = false;
+  const fresh = await getJson(`${report.dataset.stateUrl}${wanted.size ? `?${wanted}` : ""}`).catch((error) => {
+    dirty = true;
+    throw error;
+  });
   if (asked !== turn) return;
   const again = oneChanged(fresh);
   state = fresh;
@@ -228,7 +202,8 @@ async function go(address, push = true) {
   fill();
   poller.postpone();
   try {
-    await poll();
+    await readState();
+    if (lines.due) await lines.read();
   } catch (error) {
     poller.retry();
     down(error, 1000);
@@ -240,6 +215,8 @@ function fill() {
   const status = wanted.get("status") ?? "all";
   for (const choice of filters.elements.status) choice.checked = choice.value === status;
   filters.elements.user.value = wanted.get("user") ?? "";
+  const asked = new URLSearchParams({ dataset: "orders", ...(status !== "all" && { status }), ...(wanted.get("user") && { user: wanted.get("user") }) });
+  for (const link of document.querySelectorAll("[data-format]")) link.href = `${report.dataset.exportUrl}?${asked}&format=${link.dataset.format}`;
 }
 
 filters.addEventListener("change", () => {
@@ -276,4 +253,6 @@ fill();
 draw();
 if (parameters().get("order")) readOne();
 poller.start();
+live.follow("limit=0");
+if (lines.due) lines.read();
 performance.mark("dex-drawn");

@@ -22,7 +22,11 @@ export class Live {
 
   /** From now on the book of this symbol on this market. */
   watch(symbol, market) {
-    const key = `symbol=${encodeURIComponent(symbol)}&market=${market}`;
+    this.follow(`symbol=${encodeURIComponent(symbol)}&market=${market}`);
+  }
+
+  /** What is asked of the socket's address. */
+  follow(key) {
     if (key === this.key) return;
     this.key = key;
     this.failures = 0;
@@ -30,10 +34,14 @@ export class Live {
     this.open();
   }
 
+  get path() {
+    return "/ws/depth";
+  }
+
   open() {
     clearTimeout(this.timer);
     if (document.hidden || this.socket) return;
-    const address = new URL(`/ws/depth?${this.key}`, location.href);
+    const address = new URL(`${this.path}?${this.key}`, location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     this.socket = socket;

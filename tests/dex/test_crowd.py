@@ -2,8 +2,8 @@
 
 import pytest
 
+from collector.chains import anvil, devchain
 from collector.chains import crowd as crowd_module
-from collector.chains import devchain
 from collector.chains.crowd import MARKETS, Crowd
 from dex.models import Order
 from tests.dex.conftest import assert_is_the_chains, catch_up
@@ -60,3 +60,12 @@ def test_targets_are_near_the_price(chain, make_crowd, make_scanner):
         power = decimals[order.token_in] - decimals[order.token_out] + 18
         price = float(order.quote_out) / float(order.amount_in) * 10**power
         assert float(order.target_price) == pytest.approx(price, rel=0.02)
+
+
+def test_the_demo_knows_what_its_tokens_stand_for(make_crowd):
+    named = dict(word.split("=") for word in anvil.ASSETS)
+    tokens = make_crowd().contracts.tokens
+    assert named == {address: symbol.removeprefix("d") for symbol, address in tokens.items()}
+    assert {f"{named[tokens[symbol]]}USDT": market for symbol, market in MARKETS.items()} == {
+        market: market for market in MARKETS.values()
+    }

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.dex.factories import BTC, USDT
 from tests.web_process import ROOT, free_port, new_database, run_python, served
 
 __all__ = ["PHONE", "ROOT", "WIDE", "free_port", "run_python", "served"]
@@ -85,6 +86,7 @@ def web(tmp_path_factory) -> Iterator[Web]:
             "DATA_DIR": str(folder),
             "PORT": str(port),
             "SIMULATED_MARKET": "1",
+            "TOKEN_ASSETS": f"{USDT}=USDT,{BTC}=BTC",
             "API_RATE_LIMIT": "0",
         }
         run_python(environment, "manage.py", "migrate", "--noinput", "-v0")

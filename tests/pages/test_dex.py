@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.dex.factories import ALICE, BOB
+from tests.dex.factories import ALICE, BOB, BTC, USDT
 from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
 
 pytestmark = pytest.mark.browser
@@ -20,6 +20,32 @@ if not SystemState.objects.exists():
     services.store_tokens(f.DEPLOYMENT, f.TOKENS)
     quotes = [(one, 2_000_000) for one in services.pending_quotes(f.DEPLOYMENT, 100)]
     services.store_quotes(f.DEPLOYMENT, quotes)
+"""
+PRICED = f"""
+from dex import services
+from dex.models import Order
+from tests.dex import factories as f
+from tests.pages import candle_market
+candle_market.fill()
+if not Order.objects.filter(order_id=1001).exists():
+    cursor = services.begin(f.DEPLOYMENT)
+    sell = dict(tokenIn={BTC!r}, tokenOut={USDT!r}, amountIn=10**7)
+    f.store([f.log("OrderCreated", 1001, cursor.block + 1, targetPrice=66_000 * 10**18, **sell),
+             f.log("OrderCreated", 1002, cursor.block + 1, 1, targetPrice=60_000 * 10**18, orderType=1, **sell),
+             f.log("OrderCreated", 1003, cursor.block + 1, 2, targetPrice=10**18 // 62_500)], cursor=cursor)
+"""
+TELL = """
+from dex import services
+from tests.dex import factories as f
+cursor = services.begin(f.DEPLOYMENT)
+stretch = f.stretch(cursor.block + 1, [f.log({event!r}, {number}, cursor.block + 1, **{values!r})])
+services.apply(f.DEPLOYMENT, f.DECODER, cursor, stretch, tell=True)
+"""
+TAKE_BACK = """
+from dex import services
+from tests.dex import factories as f
+newest, before, *_ = services.known_hashes(f.DEPLOYMENT)
+services.take_back(f.DEPLOYMENT, newest, before)
 """
 EXECUTE = """
 from dex import services
@@ -47,7 +73,8 @@ def ids(page):
 
 def test_the_first_answer_holds_the_newest_orders(dex):
     page, watch = dex()
-    assert [url for url in watch.requests if "/api/" in url or "/data" in url] == []
+    asked = [url for url in watch.requests if "/api/" in url or "/data" in url]
+    assert [url for url in asked if "/candles?" not in url] == []
     assert len(ids(page)) == 50
     assert page.locator("nav.pages [aria-current]").inner_text() == "DEX"
     assert page.locator("#live-pill .pill-word").inner_text() == "NO CHAIN"
@@ -111,16 +138,111 @@ def test_an_address_that_cannot_be_used_says_so(dex):
     assert ids(page) == []
 
 
-def test_what_changes_meanwhile_is_shown(web, dex):
-    page, _ = dex(clock=True)
-    number = page.locator("[data-count=executed]")
-    before = int(number.inner_text())
-    web.run(EXECUTE.format(number=58 - before))
-    next_poll(page)
+def count(page, word):
+    return int(page.locator(f"[data-count={word}]").inner_text().replace(",", ""))
+
+
+def becomes(page, word, number):
     page.wait_for_function(
-        "count => document.querySelector('[data-count=executed]').textContent === count", arg=str(before + 1)
+        "([word, number]) => document.querySelector(`[data-count=${word}]`).textContent === String(number)",
+        arg=[word, number],
     )
+
+
+def tell(web, event, number, **values):
+    web.run(TELL.format(event=event, number=number, values=values))
+
+
+def followed(page):
+    page.wait_for_function("() => document.querySelector('#read-at').textContent.endsWith('live')")
+
+
+def test_changes_come_by_the_socket(web, dex):
+    page, watch = dex()
+    followed(page)
+    pending, executed = count(page, "pending"), count(page, "executed")
+    tell(web, "OrderCreated", 501)
+    becomes(page, "pending", pending + 1)
+    assert ids(page)[0] == 501
+    page.locator("#orders a").first.click()
+    page.wait_for_function("() => document.querySelectorAll('#history li').length === 1")
+    tell(web, "OrderExecuted", 501, amountOut=77)
+    becomes(page, "executed", executed + 1)
+    page.wait_for_function("() => document.querySelectorAll('#history li').length === 2")
+    assert "EXECUTED" in page.locator("#orders tr").first.inner_text()
+    web.run(TAKE_BACK)  # the chain changes its mind
+    becomes(page, "executed", executed)
+    page.wait_for_function("() => document.querySelector('#history li:last-child').classList.contains('orphaned')")
+    web.run(TAKE_BACK)
+    becomes(page, "pending", pending)
+    page.wait_for_function("() => document.querySelector('#orders a').textContent !== '#501'")
+    watch.expected.append("404")  # the order itself is gone
+
+
+def test_filtered_lists_follow_too(web, dex):
+    page, _ = dex(f"/dex/?user={BOB}&status=pending")
+    followed(page)
+    before, shown = ids(page), page.locator("#shown").inner_text()
+    tell(web, "OrderCreated", 502)  # somebody else's
+    tell(web, "OrderCreated", 503, user=BOB)
+    page.wait_for_function("() => document.querySelector('#orders a').textContent === '#503'")
+    assert ids(page) == [503, *before]
+    tell(web, "OrderCancelled", 503, user=BOB)
+    page.wait_for_function("() => document.querySelector('#orders a').textContent !== '#503'")
+    assert (ids(page), page.locator("#shown").inner_text()) == (before, shown)
+
+
+def test_without_a_socket_it_polls(web, browser_page_without_sockets):
+    page = browser_page_without_sockets
+    assert "ago" in page.locator("#read-at").inner_text()
+    before = count(page, "executed")
+    number = next(number for number in range(40, 60) if number % 4 and number not in (2, 3))
+    web.run(EXECUTE.format(number=number))
+    next_poll(page)
+    becomes(page, "executed", before + 1)
     assert page.locator(".status-EXECUTED").count() == before + 1
+
+
+@pytest.fixture
+def browser_page_without_sockets(web, open_page):
+    web.run(FILL)
+    page, watch = open_page("/status/", ready=False, clock=True)
+    page.route_web_socket("**/ws/orders*", lambda socket: socket.close(code=1013))
+    watch.expected.append("WebSocket")
+    page.goto("/dex/")
+    drawn(page, "dex")
+    return page
+
+
+def test_pending_orders_stand_on_the_price(web, dex):
+    web.run(PRICED)
+    page, _ = dex()
+    card = page.locator("#lines")
+    page.wait_for_function("() => !['', 'no price'].includes(document.querySelector('.last-price').textContent)")
+    assert card.locator("select[name=chart]").input_value() == "BTCUSDT"
+    told = card.locator(".lines-told li").all_inner_texts()
+    price = float(page.locator(".last-price").inner_text().replace(",", ""))
+    sell = next(text for text in told if text.startswith("Order 1001:"))
+    assert sell.startswith("Order 1001: sell, LIMIT at 66000.00, ")
+    assert float(sell.rpartition(", ")[2].partition("%")[0]) == pytest.approx((66_000 / price - 1) * 100, abs=0.01)
+    assert any(text.startswith("Order 1002: sell, STOP at 60000.00") for text in told)
+    assert any(text.startswith("Order 1003: buy, LIMIT at 62500.00") for text in told)
+    assert card.locator("canvas").first.bounding_box()["height"] > 200
+    assert "30 of" in card.locator(".what").inner_text()
+    followed(page)
+    tell(web, "OrderCancelled", 1001)
+    page.wait_for_function("() => !document.querySelector('.lines-told').textContent.includes('Order 1001:')")
+    card.locator("select[name=tf]").select_option("15")
+    page.wait_for_function("() => location.search.includes('tf=15')")
+
+
+def test_files_are_of_the_filter(dex):
+    page, _ = dex(f"/dex/?user={BOB}&status=pending")
+    with page.expect_download() as found:
+        page.get_by_label("Export CSV").click()
+    rows = found.value.path().read_text().splitlines()
+    assert len(rows) == 1 + int(page.locator("#shown").inner_text().rpartition(" ")[2])
+    assert all(BOB in row and "PENDING" in row for row in rows[1:])
 
 
 def test_a_minute_asks_no_more_than_it_may(dex):

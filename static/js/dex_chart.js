@@ -1,0 +1,102 @@
+// Pending orders as lines on the price chart of a symbol that the exchange trades.
+
+import { CandlestickSeries, CrosshairMode, LineStyle, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { clock, fixed, percent, zone } from "./format.js";
+import { tokens } from "./theme.js";
+
+const MOST_LINES = 30; // more would hide the price; the nearest ones are drawn
+const REACH = 0.02; // of the price: lines farther away do not stretch the scale
+const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
+
+/** An order as a line: `price` in the symbol's quote asset for one of its base asset, and its side; null where its
+ * tokens are not the symbol's. */
+export function lineOf(order, { base, quote }) {
+  const target = Number(order.target_price);
+  if (!(target > 0)) return null;
+  if (base.includes(order.token_in) && quote.includes(order.token_out)) return { order, price: target, side: "sell" };
+  if (quote.includes(order.token_in) && base.includes(order.token_out)) return { order, price: 1 / target, side: "buy" };
+  return null;
+}
+
+/** The lines nearest to `price`, and how far the price has to go to each, in percent. */
+export function nearest(lines, price, most = MOST_LINES) {
+  const far = lines.map((line) => ({ ...line, distance: price ? (line.price / price - 1) * 100 : null }));
+  return far.sort((one, other) => Math.abs(one.distance) - Math.abs(other.distance)).slice(0, most);
+}
+
+export class OrdersChart {
+  constructor(element) {
+    this.element = element;
+    this.chart = createChart(element, this.options());
+    this.price = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted, autoscaleInfoProvider: (own) => this.scaled(own()) });
+    this.lines = [];
+    this.shown = [];
+    document.addEventListener("preference", () => this.repaint());
+    this.paint();
+  }
+
+  options() {
+    const color = tokens();
+    const line = { color: color.muted, labelBackgroundColor: color.raised };
+    return {
+      autoSize: true,
+      // The notice and the link that the logo stands for are below the chart.
+      layout: { background: { type: "solid", color: color.background }, textColor: color.muted, fontFamily: color.sans, fontSize: 11, attributionLogo: false },
+      grid: { vertLines: { color: color.grid }, horzLines: { color: color.grid } },
+      crosshair: { mode: CrosshairMode.Normal, vertLine: line, horzLine: line },
+      rightPriceScale: { borderColor: color.line, minimumWidth: 76, scaleMargins: { top: 0.08, bottom: 0.08 } },
+      timeScale: { borderColor: color.line, timeVisible: true, rightOffset: 3, minBarSpacing: 0.5, tickMarkFormatter: (time, type) => clock(time * 1000, SHAPE_OF_TICK[type]) },
+      localization: { timeFormatter: (time) => `${clock(time * 1000, "moment")} ${zone() ?? "local"}` },
+      handleScroll: { mouseWheel: false }, // the page scrolls
+      handleScale: { mouseWheel: false },
+    };
+  }
+
+  paint() {
+    const { bid, ask } = tokens();
+    this.price.applyOptions({ upColor: bid, borderUpColor: bid, wickUpColor: bid, downColor: ask, borderDownColor: ask, wickDownColor: ask });
+  }
+
+  repaint() {
+    this.chart.applyOptions(this.options());
+    this.paint();
+    this.draw(this.shown);
+  }
+
+  /** The scale holds the candles and the lines near them. */
+  scaled(own) {
+    const last = this.last;
+    if (!own || !last) return own;
+    const near = this.shown.filter(({ price }) => Math.abs(price / last - 1) <= REACH).map(({ price }) => price);
+    const range = { minValue: Math.min(own.priceRange.minValue, ...near), maxValue: Math.max(own.priceRange.maxValue, ...near) };
+    return { ...own, priceRange: range };
+  }
+
+  /** `rows`: {time, open, high, low, close}, oldest first; `decimals` of the symbol's prices. */
+  candles(rows, decimals, afresh) {
+    this.decimals = decimals;
+    this.last = rows.at(-1)?.close ?? null;
+    this.price.applyOptions({ priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals } });
+    this.price.setData(rows);
+    if (afresh) this.chart.timeScale().fitContent();
+  }
+
+  /** `lines` as `nearest` gives them. */
+  draw(lines) {
+    for (const line of this.lines) this.price.removePriceLine(line);
+    this.shown = lines;
+    const color = tokens();
+    this.lines = lines.map(({ order, price, side, distance }) => {
+      const far = distance === null ? "" : ` ${percent(distance)}%`;
+      const look = { color: side === "buy" ? color.bid : color.ask, lineWidth: 1, lineStyle: order.order_type === "LIMIT" ? LineStyle.Dashed : LineStyle.SparseDotted };
+      return this.price.createPriceLine({ price, title: `#${String(order.id).slice(-6)} ${side}${far}`, axisLabelVisible: false, ...look });
+    });
+  }
+}
+
+/** What stands above the chart: the price, how old it is, and how many orders are drawn. */
+export function headline({ symbol, market, last, closed, drawn, total }, decimals) {
+  const price = last === null ? "no price" : fixed(last, decimals);
+  const orders = total === 0 ? "no pending orders" : drawn < total ? `${drawn} of ${fixed(total, 0)} pending orders, the nearest` : `${fixed(total, 0)} pending order${total === 1 ? "" : "s"}`;
+  return { price, text: `${symbol} ${market}${closed ? "" : ", candle still open"} · ${orders}` };
+}

@@ -30,9 +30,17 @@ export function download({ chart, choice, now }) {
   pen.beginPath();
   pen.rect(0, HEAD, width, height);
   pen.clip();
+  for (const block of document.querySelectorAll("#legends .legend")) back(pen, block, chart.element);
   for (const piece of legends(chart.element)) write(pen, piece.text, piece.x, HEAD + piece.y, piece.font, piece.color);
   pen.restore();
   canvas.toBlob((blob) => save(blob, `${choice.symbol}-${choice.market}-${choice.timeframe}.png`));
+}
+
+/** What is behind a legend on the page, so that lines do not cross its text. */
+function back(pen, block, element) {
+  const [origin, box] = [element.getBoundingClientRect(), block.getBoundingClientRect()];
+  pen.fillStyle = getComputedStyle(block).backgroundColor;
+  pen.fillRect(box.left - origin.left, HEAD + box.top - origin.top, box.width, box.height);
 }
 
 /** Every piece of text in the legends where it stands over the chart. */

@@ -17,9 +17,11 @@ from api.serializers.fields import BANDS, BandField, MarketField, RangeQuery, Wo
 from api.serializers.orders import OrderEntry
 from api.serializers.snapshots import SnapshotRow
 from depth.selectors import INTERVALS
+from derivatives.export import DATASETS
 from markets.models import Market
 
 MOST_SYMBOLS = 1000
+EVENTS = (*DATASETS, "funding")
 ORDERS_NOW = ("current_price", "distance_percent", "quoted_at")  # the router's word of the moment: not in files
 
 
@@ -71,9 +73,13 @@ class ExportQuery(RangeQuery):
 
     market_names = ("marketType", "market")
     lists = ("symbol", "depth", *market_names)
-    dataset = WordField(["depth", "candles", "orders"], required=False, default="depth", help_text="Which series.")
+    dataset = WordField(
+        ["depth", "candles", "orders", *EVENTS], required=False, default="depth", help_text="Which series."
+    )
     symbol = SymbolsField(
-        str.upper, required=False, help_text="One or several, such as BTCUSDT; all datasets but `orders` need it."
+        str.upper,
+        required=False,
+        help_text="One or several, such as BTCUSDT; all datasets but `orders` and `liquidations` need it.",
     )
     marketType = MarketsField(
         _market, required=False, default=(), help_text="Also as `market`. Without it SPOT, or FUTURES where only there."
@@ -93,10 +99,32 @@ class ExportQuery(RangeQuery):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        if "symbol" not in attrs:
+        if "symbol" not in attrs and attrs["dataset"] != "liquidations":
             raise serializers.ValidationError({"symbol": ErrorDetail("symbol is required", "required")})
         attrs["bands"] = tuple(sorted(attrs["depth"])) or settings.DEPTH_BANDS
         return attrs
+
+
+class EventRow(serializers.Serializer):
+    """A futures event, or with an interval of hours or days what `interval` gives of it; exact numbers are strings."""
+
+    side = serializers.CharField(required=False)
+    liquidated = serializers.CharField(required=False)
+    orderStatus = serializers.CharField(required=False)
+    firstTradeId = serializers.IntegerField(required=False)
+    lastTradeId = serializers.IntegerField(required=False)
+    eventTime = serializers.IntegerField(required=False, allow_null=True)
+    nextFundingTime = serializers.IntegerField(required=False, allow_null=True)
+    price = serializers.CharField(required=False)
+    quantity = serializers.CharField(required=False)
+    averagePrice = serializers.CharField(required=False)
+    filledQuantity = serializers.CharField(required=False)
+    notional = serializers.CharField(required=False, allow_null=True)
+    markPrice = serializers.CharField(required=False)
+    indexPrice = serializers.CharField(required=False)
+    settlePrice = serializers.CharField(required=False)
+    fundingRate = serializers.JSONField(required=False)
+    openInterest = serializers.CharField(required=False)
 
 
 class ExportRow(SnapshotRow):
@@ -117,8 +145,10 @@ class ExportRow(SnapshotRow):
     minutes = serializers.IntegerField(required=False, help_text="Of which the candle is made.")
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        """With those of an order, which has none of the others."""
+        """With those of an event and of an order, which have none of the others."""
         own = super().get_fields()
+        for name, field in EventRow().get_fields().items():
+            own.setdefault(name, field)
         for name, field in OrderEntry().get_fields().items():
             if name not in ORDERS_NOW:
                 field.required = False

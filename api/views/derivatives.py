@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import buckets
+from api import event_buckets as buckets
 from api.paging import paged
 from api.schema import operation
 from api.serializers.derivatives import (

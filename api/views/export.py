@@ -1,19 +1,23 @@
 """GET export: series as a file, streamed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
+from api import event_buckets
 from api.candle_files import PARTS
+from api.event_files import PARTS as EVENT_PARTS
+from api.event_files import Rows
 from api.files import KINDS
 from api.order_files import PARTS as ORDER_PARTS
 from api.schema import ALWAYS, ANYBODY, MEANINGS
 from api.serializers.common import Error
-from api.serializers.export import ExportAnswer, ExportQuery
+from api.serializers.export import EVENTS, ExportAnswer, ExportQuery
 from api.serializers.orders import ADDRESS_SCHEMA, PAIR_SCHEMA, STATUS_WORDS, OrdersFileQuery
 from api.streaming import file_name, streamed
 from api.views.base import ApiView, FirstRenderer
@@ -22,8 +26,11 @@ from candles import export as candles
 from candles.candle import SeriesKey
 from candles.timeframes import read_timeframe
 from depth.export import Selection, choose_books, stretches
+from derivatives.export import DATASETS
+from derivatives.export import stretches as events
 from dex import export as orders
 from dex.events import Status
+from markets.models import Market
 
 RESPONSES: dict[Any, Any] = {
     (200, "text/csv"): OpenApiTypes.STR,
@@ -50,6 +57,8 @@ class ExportView(ApiView):
         if request.query_params.get("dataset", "").lower() == "orders":
             return self.orders(request, OrdersFileQuery.read(request))
         asked = ExportQuery.read(request)
+        if asked["dataset"] in EVENTS:
+            return self.events(request, asked)
         books = choose_books(asked["symbol"], asked["marketType"])
         if asked["dataset"] == "candles":
             return self.candles(request, asked, books)
@@ -63,6 +72,23 @@ class ExportView(ApiView):
         kind = asked["format"]
         parts = ORDER_PARTS[kind](orders.stretches(read_filter(asked, status, asked.get("user"))))
         name = "-".join(["orders", *([asked["status"]] if status else [])])
+        return streamed(request._request, parts, KINDS[kind].media_type, f"{name}.{kind}")
+
+    def events(self, request: Request, asked: dict[str, Any]) -> StreamingHttpResponse:
+        """As they came; with hours or days as `interval`, and always of funding, their sums."""
+        dataset, kind = asked["dataset"], asked["format"]
+        markets: Sequence[str] = asked["marketType"] if dataset == "trades" else [Market.FUTURES]
+        series = choose_books(asked["symbol"], markets) if "symbol" in asked else (("", str(Market.FUTURES)),)
+        interval = "1h" if dataset == "funding" and asked["interval"] == "1m" else asked["interval"]
+        if interval == "1m":
+            columns = DATASETS[dataset].columns
+            rows: Rows = events(dataset, series, asked["start"], asked["end"])
+        else:
+            columns = event_buckets.COLUMNS[dataset]
+            rows = event_buckets.stretches(dataset, series, asked["start"], asked["end"], interval, timezone.now())
+        named = "-".join(part for part in series[0] if part) if len(series) == 1 else f"{len(series)}-series"
+        name = "-".join([named, dataset, *([] if interval == "1m" else [interval])])
+        parts = EVENT_PARTS[kind](columns, rows)
         return streamed(request._request, parts, KINDS[kind].media_type, f"{name}.{kind}")
 
     def candles(

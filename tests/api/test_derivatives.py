@@ -1,7 +1,11 @@
 """Futures events over the API: exact, newest first, page by page, filtered, and honest about what is a sample."""
 
+import csv
+import io
+import json
 from datetime import UTC, datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
 
@@ -184,3 +188,77 @@ def test_bad_questions_are_named(client, told, path, query, status, field):
 def test_queries_do_not_grow_with_the_page(client, told, django_assert_max_num_queries):
     with django_assert_max_num_queries(3):
         get(client, "trades", symbol="BTCUSDT", market="FUTURES")
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def body(answer):
+    return b"".join(answer.streaming_content)
+
+
+def exported(client, **query):
+    answer = get(client, "export", **DAY, **query)
+    assert answer.status_code == 200, body(answer) if answer.streaming else answer.json()
+    return body(answer)
+
+
+def rows_of(client, **query):
+    return list(csv.DictReader(exported(client, **query).decode().splitlines()))
+
+
+def test_files_hold_every_digit(client, told):
+    rows = rows_of(client, dataset="trades", symbol="BTCUSDT", marketType="FUTURES")
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4", "5", "6", "7"]
+    assert (rows[0]["price"], rows[0]["quantity"], rows[0]["side"]) == ("84551.10", "0.001", "buy")
+    assert (rows[0]["timestamp"], rows[0]["symbol"]) == ("2026-03-01T12:00:00.010000Z", "BTCUSDT")
+    both = json.loads(exported(client, dataset="trades", symbol="BTCUSDT", marketType="SPOT,FUTURES", format="json"))
+    assert (both["count"], both["data"][0]["price"], both["data"][0]["eventTime"]) == (8, "84550.00000000", None)
+    marks = rows_of(client, dataset="mark-prices", symbol="BTCUSDT")
+    assert [(row["markPrice"], row["settlePrice"], row["fundingRate"]) for row in marks] == [
+        ("101", "100.5", "0.0001"),
+    ] * 3
+    assert [row["openInterest"] for row in rows_of(client, dataset="open-interest", symbol="BTCUSDT")] == [
+        *("90.5", "91.5", "92.5"),
+    ]
+    forced_orders = rows_of(client, dataset="liquidations")
+    assert [(row["symbol"], row["liquidated"], row["notional"]) for row in forced_orders] == [
+        *(("BTCUSDT", "long", "200"), ("1000PEPEUSDT", "long", "0.5"), ("BTCUSDT", "short", "100")),
+    ]
+    assert len(rows_of(client, dataset="liquidations", symbol="1000PEPEUSDT")) == 1
+
+
+def test_files_of_hours_and_days(client, told):
+    [row] = rows_of(client, dataset="trades", symbol="BTCUSDT", marketType="FUTURES", interval="1h")
+    assert (row["timestamp"], row["trades"], row["complete"]) == ("2026-03-01T12:00:00Z", "7", "false")
+    assert float(row["delta"]) == pytest.approx(0.004)
+    [row] = rows_of(client, dataset="funding", symbol="BTCUSDT")
+    assert (row["fundingRate"], row["markClose"], row["closed"]) == ("0.0001", "101", "true")
+    [row] = rows_of(client, dataset="liquidations", interval="1d")
+    assert (row["longNotional"], row["shortCount"]) == ("200.5", "1")
+    [row] = json.loads(exported(client, dataset="open-interest", symbol="BTCUSDT", interval="1d", format="json"))[
+        "data"
+    ]
+    assert (row["open"], row["close"], row["complete"]) == (90.5, 92.5, False)
+
+
+@pytest.mark.parametrize("dataset", ["trades", "mark-prices", "liquidations", "open-interest", "funding"])
+@pytest.mark.parametrize("interval", ["1m", "1h"])
+def test_parquet_has_the_columns_of_csv(client, told, dataset, interval):
+    asked = {"dataset": dataset, "symbol": "BTCUSDT", "marketType": "FUTURES", "interval": interval}
+    table = pq.read_table(io.BytesIO(exported(client, format="parquet", **asked)))
+    rows = rows_of(client, **asked)
+    assert (table.num_rows, table.column_names) == (len(rows), [*rows[0]])
+
+
+def test_long_files_come_in_stretches_and_miss_nothing(client, told, monkeypatch):
+    monkeypatch.setattr("derivatives.export.STRETCH", 2)
+    for dataset, count in (("trades", 7), ("mark-prices", 3), ("open-interest", 3), ("liquidations", 2)):
+        rows = rows_of(client, dataset=dataset, symbol="BTCUSDT", marketType="FUTURES")
+        assert len({tuple(row.values()) for row in rows}) == len(rows) == count
+    assert len(rows_of(client, dataset="liquidations")) == 3
+
+
+def test_a_file_needs_a_symbol_and_one_that_is_collected_there(client, told):
+    assert get(client, "export", dataset="trades").json()["field"] == "symbol"
+    assert get(client, "export", dataset="mark-prices", symbol="SOLUSDT").status_code == 404

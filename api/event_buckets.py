@@ -1,9 +1,11 @@
 """Hours and days of futures events, and contracts at a glance, as answers tell them: numbers, for charts."""
 
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from api.times import epoch_ms
+from derivatives import selectors
 from derivatives.history import Flow, InterestBucket, Liquidated, MarkBucket
 from derivatives.market import ContractRow
 
@@ -99,3 +101,66 @@ def _bucket(time: datetime, closed: bool) -> dict[str, Any]:
 
 def _moment(value: datetime | None) -> int | None:
     return None if value is None else epoch_ms(value)
+
+
+# --- into files ------------------------------------------------------------------------------------------------------
+
+HEAD = (("timestamp", "moment"), ("symbol", "text"))
+TAIL = (("complete", "flag"), ("closed", "flag"))
+MARK_NUMBERS = (
+    *("markOpen", "markHigh", "markLow", "markClose", "indexClose", "basisPercent"),
+    *("fundingRate", "fundingLow", "fundingHigh"),
+)
+
+
+def _numbers(*names: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, "number") for name in names)
+
+
+MARK_COLUMNS = (*HEAD, ("samples", "whole"), *_numbers(*MARK_NUMBERS), ("nextFundingTime", "moment"), *TAIL)
+COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "trades": (
+        *(*HEAD, ("marketType", "text"), ("trades", "whole"), ("fills", "whole")),
+        *_numbers("volume", "quoteVolume", "takerBuyVolume", "takerSellVolume"),
+        *_numbers("takerBuyQuoteVolume", "takerSellQuoteVolume", "delta", "cvd", "cvdQuote"),
+        *(("missingTrades", "whole"), *TAIL),
+    ),
+    "mark-prices": MARK_COLUMNS,
+    "funding": MARK_COLUMNS,
+    "liquidations": (
+        *(*HEAD, ("longCount", "whole"), ("longNotional", "number"), ("shortCount", "whole")),
+        *(("shortNotional", "number"), ("largest", "number"), ("closed", "flag")),
+    ),
+    "open-interest": (
+        *(*HEAD, ("samples", "whole"), *_numbers("open", "high", "low", "close", "notionalOpen", "notionalClose")),
+        *TAIL,
+    ),
+}
+
+
+def stretches(
+    dataset: str, series: Sequence[tuple[str, str]], start: datetime, end: datetime, interval: str, now: datetime
+) -> Iterator[list[list[Any]]]:
+    """Rows of COLUMNS, series by series (symbol, market); CVD counts from `start`."""
+    names = [name for name, _ in COLUMNS[dataset]]
+    for symbol, market in series:
+        whose = {"symbol": symbol, "marketType": market}
+        told = [
+            {**shown, **whose, "timestamp": datetime.fromtimestamp(shown["time"], UTC)}
+            for shown in _of(dataset, symbol, market, (start, end, interval, now))
+        ]
+        for row in told:
+            if row.get("nextFundingTime") is not None:
+                row["nextFundingTime"] = datetime.fromtimestamp(row["nextFundingTime"] / 1000, UTC)
+        if told:
+            yield [[row[name] for name in names] for row in told]
+
+
+def _of(dataset: str, symbol: str, market: str, span: tuple[datetime, datetime, str, datetime]) -> list[dict[str, Any]]:
+    if dataset == "trades":
+        return [flow(one) for one in selectors.flow(market, symbol, *span)]
+    if dataset == "liquidations":
+        return [liquidated(one) for one in selectors.liquidated(symbol, *span)]
+    if dataset == "open-interest":
+        return [interest(one) for one in selectors.interest(symbol, *span)]
+    return [mark(one) for one in selectors.marks(symbol, *span)]

@@ -1,6 +1,7 @@
 """Candles over the feed against the simulated exchange: every minute as it is, whatever the stream does."""
 
 import json
+import os
 import threading
 import time
 import urllib.request
@@ -19,6 +20,7 @@ from depth.services import accept, replay
 from markets.connections import broker_redis
 from tests.candles.factories import BTC, klines
 from tests.collector.feeding import NAMES, running, until
+from tests.soak import candles as soak
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEYS = [SeriesKey("binance", "SPOT", name) for name in NAMES]
@@ -188,3 +190,15 @@ def test_closed_minutes_wait_in_the_spool_while_the_database_is_away(empty_redis
     assert state.count == 3
     accept(CLOSED, [(BTC, rows)])  # once more changes nothing
     assert store_klines([(BTC, rows)]).changed == 0
+
+
+def test_every_minute_is_right_when_everything_fails(candles):
+    """Some seconds of the soak, across the end of a minute; CANDLE_FAULT_SECONDS makes it longer."""
+    seconds = float(os.environ.get(soak.SECONDS, "9"))
+    seed = int(os.environ.get("CANDLE_FAULT_SEED", time.time_ns() % 10**6))
+    minute_ends_in(candles, 6)
+    outcome = soak.campaign(candles, NAMES, seconds, seed)
+    print(f"\nseed {seed}")
+    soak.show(outcome)
+    assert outcome.well, outcome
+    assert outcome.minutes >= 30 * len(NAMES)

@@ -5,6 +5,7 @@ import { clock, fixed, percent, zone } from "./format.js";
 import { tokens } from "./theme.js";
 
 const MOST_LINES = 30; // more would hide the price; the nearest ones are drawn
+const LABELLED = { wide: 10, narrow: 4 }; // more words would stand over one another
 const REACH = 0.02; // of the price: lines farther away do not stretch the scale
 const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
 
@@ -72,10 +73,9 @@ export class OrdersChart {
     return { ...own, priceRange: range };
   }
 
-  /** `rows`: {time, open, high, low, close}, oldest first; `decimals` of the symbol's prices. */
-  candles(rows, decimals, afresh) {
-    this.decimals = decimals;
-    this.last = rows.at(-1)?.close ?? null;
+  /** `rows`: {time, open, high, low, close} or only {time}, oldest first; `decimals` of prices; `last` the newest. */
+  candles(rows, decimals, last, afresh) {
+    this.last = last;
     this.price.applyOptions({ priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals } });
     this.price.setData(rows);
     if (afresh) this.chart.timeScale().fitContent();
@@ -86,10 +86,11 @@ export class OrdersChart {
     for (const line of this.lines) this.price.removePriceLine(line);
     this.shown = lines;
     const color = tokens();
-    this.lines = lines.map(({ order, price, side, distance }) => {
+    const labelled = this.element.clientWidth > 700 ? LABELLED.wide : LABELLED.narrow;
+    this.lines = lines.map(({ order, price, side, distance }, place) => {
       const far = distance === null ? "" : ` ${percent(distance)}%`;
       const look = { color: side === "buy" ? color.bid : color.ask, lineWidth: 1, lineStyle: order.order_type === "LIMIT" ? LineStyle.Dashed : LineStyle.SparseDotted };
-      return this.price.createPriceLine({ price, title: `#${String(order.id).slice(-6)} ${side}${far}`, axisLabelVisible: false, ...look });
+      return this.price.createPriceLine({ price, title: `#${String(order.id).slice(-6)} ${side}${far}`, axisLabelVisible: place < labelled, ...look });
     });
   }
 }

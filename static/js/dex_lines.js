@@ -6,7 +6,16 @@ import { getJson } from "./poll.js";
 
 const PERIOD = 15000; // milliseconds between two readings of the candles
 const CANDLES = 240;
+const MOST_MISSING = 1000; // places of one gap
 const SECONDS = { 1: 60, 5: 300, 15: 900, "1H": 3600 };
+
+/** Candles with an empty place for each that is missing. */
+function withGaps(rows, step) {
+  return rows.flatMap((row, i) => {
+    const missing = i ? Math.min(MOST_MISSING, Math.round((row.time - rows[i - 1].time) / step) - 1) : 0;
+    return [...Array.from({ length: Math.max(0, missing) }, (_, n) => ({ time: row.time - (missing - n) * step })), row];
+  });
+}
 
 export class LinesCard {
   /** `chosen({chart, tf})` hears of another symbol or timeframe. */
@@ -84,7 +93,7 @@ export class LinesCard {
     const newest = this.rows.at(-1);
     const drawn = nearest([...this.lines.values()].filter(Boolean), newest?.close ?? null);
     this.chart ??= new OrdersChart(this.card.querySelector(".price-lines"));
-    this.chart.candles(this.rows, decimals, afresh);
+    this.chart.candles(withGaps(this.rows, SECONDS[this.timeframe]), decimals, newest?.close ?? null, afresh);
     this.chart.draw(drawn);
     const { price, text } = headline({ ...this.state, total: this.total, last: newest?.close ?? null, closed: newest?.closed ?? true, drawn: drawn.length }, decimals);
     this.card.querySelector(".last-price").textContent = price;

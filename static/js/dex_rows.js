@@ -15,10 +15,11 @@ export function element(name, text = "", attributes = {}) {
   return made;
 }
 
-/** An exact amount as text, its whole part in groups; six decimals at most, the rest in the tip. */
+/** An exact amount as text, its whole part in groups; six decimals at most (of less than one: six digits that count),
+ * the rest in the tip. */
 export function amount(text) {
   const [whole, part = ""] = text.split(".");
-  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? `.${part.slice(0, 6)}` : "");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? `.${part.slice(0, whole === "0" ? part.search(/[1-9]|$/) + 6 : 6)}` : "");
 }
 
 export const symbol = (order, side) => order[`token_${side}_symbol`] || short(order[`token_${side}`]);

@@ -12,7 +12,8 @@ import bench
 
 def names() -> list[str]:
     found = {module.name for module in pkgutil.iter_modules(bench.__path__)}
-    return sorted(found - {"__main__", "chain", "database", "socket_peer", "tables", "trades_peer", "walks"})
+    parts = {"books_peers", "chain", "database", "indicators_peer", "socket_peer", "tables", "trades_peer", "walks"}
+    return sorted(found - parts - {"__main__"})
 
 
 def main(chosen: list[str]) -> int:

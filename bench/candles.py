@@ -7,9 +7,11 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from bench import database
 from bench.tables import show
@@ -20,6 +22,7 @@ DAYS = 14
 BUDGET = 1200  # request weight a minute that history may use
 MINUTES = 3
 ROUNDS = 30
+YEAR_SYMBOLS, YEAR_DAYS = 5, 365
 YEAR = """
     INSERT INTO candles (exchange, market_type, symbol, timestamp, open_time, close_time, open_price, high_price,
         low_price, close_price, volume, quote_volume, trades, taker_buy_volume, taker_buy_quote_volume)
@@ -33,6 +36,7 @@ YEAR = """
 def main() -> None:
     print(f"storage: {database.ready()}")
     speed()
+    year()
     share()
     reading()
 
@@ -68,8 +72,8 @@ class Exchange:
         self.process.wait(10)
 
 
-def begin(exchange: Exchange, days: float, weight: int) -> None:
-    """An empty history of `days` of SYMBOLS symbols, and a budget of `weight` a minute."""
+def begin(exchange: Exchange, days: float, weight: int, symbols: int = SYMBOLS) -> None:
+    """An empty history of `days` of so many symbols, and a budget of `weight` a minute."""
     from django.conf import settings
     from django.db import connection
 
@@ -80,7 +84,7 @@ def begin(exchange: Exchange, days: float, weight: int) -> None:
     from markets.models import Symbol
 
     settings.VENUE_URLS = {"binance": {market: {"rest": exchange.url, "ws": ""} for market in ("SPOT", "FUTURES")}}
-    settings.SYMBOLS = f"top:{SYMBOLS}"
+    settings.SYMBOLS = f"top:{symbols}"
     settings.START_DATE = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=days)
     memory.forget()
     for cached in (limits.budget, venues.venue):
@@ -118,6 +122,60 @@ def speed() -> None:
     exchange.stop()
     show(["history from", "candles", "seconds", "candles/s"], rows)
     print(f"{SYMBOLS} series, {candle_fetch.READERS} readers, one writer; long timeframes included")
+
+
+class Stopwatch:
+    """Seconds and calls of wrapped functions, over all threads."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, float] = {}
+
+    def wrap(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*given: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return work(*given, **named)
+            finally:
+                self.taken[name] = self.taken.get(name, 0.0) + time.perf_counter() - start
+
+        return timed
+
+
+def year() -> None:
+    """A year of minutes of five symbols from the simulated exchange: where the time goes. Reading threads work while
+    the one writer stores, so the parts add up to more than the whole."""
+    from candles import rollups, services
+    from collector import backfill
+    from collector.exchanges.binance import parse
+    from collector.venues import venue
+
+    exchange = Exchange()
+    exchange.limits(enforced=False)
+    begin(exchange, YEAR_DAYS, 10**8, YEAR_SYMBOLS)
+    watch, rest = Stopwatch(), venue("binance")
+    places = [
+        ("network, and the exchange itself", rest, "_get"),
+        ("parse", parse, "klines"),
+        ("check", services, "check"),
+        ("store", services, "store_answers"),
+        ("longer timeframes", services, "catch_up"),
+    ]
+    kept = [(owner, attribute, getattr(owner, attribute)) for _, owner, attribute in places]
+    for name, owner, attribute in places:
+        setattr(owner, attribute, watch.wrap(name, getattr(owner, attribute)))
+    start = time.perf_counter()
+    outcome = backfill.collect_history(1200)
+    took = time.perf_counter() - start
+    for owner, attribute, work in kept:
+        setattr(owner, attribute, work)
+    rolled = rollups.roll_up(datetime.now(UTC), None)
+    exchange.stop()
+    rows = [[name, taken, taken / took * 100] for name, taken in watch.taken.items()]
+    show(["of which", "seconds", "percent of the whole"], [*rows, ["the whole, on the clock", took, 100.0]])
+    print(
+        f"{outcome.candles:,} candles of {YEAR_SYMBOLS} symbols in {took:.0f} s: {outcome.candles / took:,.0f} a second"
+        + (f"; {rolled:,} hours were left to roll up" if rolled else "")
+    )
 
 
 class AtHand:

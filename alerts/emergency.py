@@ -1,4 +1,5 @@
-"""Alerts about the database and Redis while they are away: from a copy of the rules on disk, straight to the channels.
+"""Alerts for while the database or Redis is away, and about the spool then: from a copy of the rules on disk, straight
+to the channels.
 
 The alert is stored when they are back; what was told meanwhile is not told again then."""
 
@@ -17,7 +18,7 @@ from alerts.services import targets
 
 logger = logging.getLogger(__name__)
 
-KINDS = (Kind.DATABASE_AWAY, Kind.REDIS_AWAY)
+KINDS = (Kind.DATABASE_AWAY, Kind.REDIS_AWAY, Kind.SPOOL_FILLING)
 MOST_TOLD = 50
 
 
@@ -82,14 +83,16 @@ def told_to(kind: Kind, since: float) -> list[str]:
     return [name.removeprefix(begin) for name in _read().told if name.startswith(begin)]
 
 
-def tell(kind: Kind, since: float, now: datetime) -> None:
-    """Tells of an absence that lasts since then (epoch seconds), each rule once, without waiting for the channels."""
+def tell(kind: Kind, since: float, now: datetime, value: float | None = None) -> None:
+    """Tells of an absence that lasts since then (epoch seconds), each rule once, without waiting for the channels.
+    `value` is what the rule looks at, where that is not how long it lasts."""
+    value = now.timestamp() - since if value is None else value
     with _lock:
         held = _read()
         due = [
             (rule, message)
             for rule in held.rules
-            if rule.kind == kind.value and (message := _message(kind, rule, since, now)) is not None
+            if rule.kind == kind.value and (message := _message(kind, rule, since, now, value)) is not None
         ]
         due = [(rule, message) for rule, message in due if message.id not in held.told]
         if not due:
@@ -99,9 +102,9 @@ def tell(kind: Kind, since: float, now: datetime) -> None:
         threading.Thread(target=_send, args=(rule, message), name="alert", daemon=True).start()
 
 
-def _message(kind: Kind, rule: Standing, since: float, now: datetime) -> Message | None:
+def _message(kind: Kind, rule: Standing, since: float, now: datetime, value: float) -> Message | None:
     limits = Threshold(Direction.ABOVE, rule.threshold)
-    reading = Reading(kind.value.split("_")[0], now.timestamp() - since, now)
+    reading = Reading(kind.value.split("_")[0], value, now)
     if decide(limits, Memory(), reading)[0] is not Verdict.FIRED:
         return None
     text = sentence(kind, limits, reading)

@@ -16,11 +16,12 @@ from django.db import connection
 from redis import RedisError
 
 from alerts import emergency
-from alerts.rules import Kind
+from alerts.rules import Kind, Reading
+from alerts.services import consider
 from collector import kinds  # noqa: F401 - whatever waits in the spool is known
 from collector.gathered import ABSENCE, Absence
 from collector.models import Outage
-from collector.spool_use import publish
+from collector.spool_use import publish, spool_use
 from depth.services import SpoolFull, accept, replay
 from markets.connections import broker_redis
 from markets.storage import DATABASE_AWAY, patience
@@ -35,10 +36,12 @@ AWAY = {REDIS: Kind.REDIS_AWAY, DATABASE: Kind.DATABASE_AWAY}
 
 
 class Seen(msgspec.Struct):
-    """When the watch last looked, and since when what is away; epoch seconds, by cause."""
+    """When the watch last looked, and since when what is away; epoch seconds, by cause. `fullest`: percent of its limit
+    that the spool has come to while the database is away."""
 
     at: float
     away: dict[str, float] = {}
+    fullest: float = 0.0
 
 
 class Watch:
@@ -47,6 +50,7 @@ class Watch:
     def __init__(self, file: Path | None = None) -> None:
         self._file = file or settings.SPOOL_DIR / "watch.json"
         self._away: dict[str, float] = {}
+        self._fullest = 0.0
 
     def resume(self, now: float) -> None:
         """Takes up what the last watch knew; when that was long ago, the platform was down."""
@@ -55,7 +59,7 @@ class Watch:
         except (OSError, msgspec.DecodeError):
             return
         if now - seen.at <= DOWN_AFTER:
-            self._away = seen.away
+            self._away, self._fullest = seen.away, seen.fullest
             return
         for cause, since in seen.away.items():
             _write_down(cause, since, seen.at)
@@ -68,7 +72,9 @@ class Watch:
         if database:
             with suppress(*DATABASE_AWAY):
                 replay()
+        since = self._away.get(DATABASE, now)
         self._note(DATABASE, database, now)
+        self._note_spool(database, since, datetime.fromtimestamp(now, UTC))
         with suppress(OSError):
             self._keep(now)
         with suppress(RedisError, OSError):
@@ -92,10 +98,24 @@ class Watch:
             logger.warning("%s for %.0f s", Outage.Cause(cause).label, now - since)
             _write_down(cause, since, now)
 
+    def _note_spool(self, database: bool, since: float, now: datetime) -> None:
+        """How full the spool is: without the database its rules cannot be asked, and with it the spool is soon empty.
+        What it came to is stored as an alert when the database is back."""
+        if not database:
+            with suppress(OSError):
+                use = spool_use(others=False)
+                self._fullest = max(self._fullest, use.bytes / use.limit * 100)
+                emergency.tell(Kind.SPOOL_FILLING, since, now, self._fullest)
+        elif self._fullest:
+            told = {"toldTo": emergency.told_to(Kind.SPOOL_FILLING, since)}
+            with suppress(*DATABASE_AWAY):
+                consider(Kind.SPOOL_FILLING, [Reading("spool", self._fullest, now, details=told)])
+                self._fullest = 0.0
+
     def _keep(self, now: float) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self._file.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(Seen(now, self._away)))
+        fresh.write_bytes(msgspec.json.encode(Seen(now, self._away, self._fullest)))
         fresh.rename(self._file)
 
 

@@ -38,7 +38,7 @@ const when = ({ time }) => part(`${clock(time * 1000, "moment")} ${zoneName()}`,
 function price({ state, contract, now, time }, point) {
   const parts = [part(`${state.symbol} mark price · ${stepText(contract.step)}`, "name")];
   if (!point) return [...parts, part("nothing kept", "careful")];
-  if (point.mark === null) parts.push(part(point.time + contract.step > now ? "none yet in this step" : "no mark price came", "careful"));
+  if (point.mark === null) parts.push(part(absence(contract, "mark", point, now, "no mark price came"), "careful"));
   else parts.push(part(fixed(point.mark, state.decimals), "value"), part(`index ${fixed(point.index, state.decimals)}`, "name"), part(`basis ${percent((point.mark / point.index - 1) * 100, 3)}%`, "name"));
   const sides = contract.liquidated.get(time ?? NaN);
   for (const [side, tone] of [["long", "ask"], ["short", "bid"]]) {
@@ -47,6 +47,13 @@ function price({ state, contract, now, time }, point) {
   }
   if (time === null) parts.push(...liquidatedInView(contract, state));
   return [...parts, when(point)];
+}
+
+/** Why a step has none. */
+function absence(contract, name, point, now, words) {
+  if (point.time + contract.step > now) return "none yet in this step";
+  const first = contract.since(name);
+  return first !== null && point.time < first ? "nothing kept yet at this time" : words;
 }
 
 function liquidatedInView(contract, state) {
@@ -79,7 +86,7 @@ function flow({ state, contract }, time) {
 function interest(view, point) {
   const { state, contract } = view;
   const parts = [part(`Open interest, ${state.base}`, "name")];
-  if (!point || point.interest === null) return [...parts, part(point ? "not asked for in time" : "nothing kept", "careful")];
+  if (!point || point.interest === null) return [...parts, part(point ? absence(contract, "interest", point, view.now, "not had in time") : "nothing kept", "careful")];
   parts.push(part(compact(point.interest), "value interest"), part(point.value === null ? "" : `${compact(point.value)} ${state.quote}`, "name"));
   if (!wholeInterest(point, view)) parts.push(part(`${point.minutes} of ${contract.expected.minutes} min`, "careful"));
   return parts;
@@ -87,7 +94,7 @@ function interest(view, point) {
 
 function funding({ contract, now }, point) {
   const parts = [part("Funding rate, heading for the next payment", "name")];
-  if (!point || point.rate === null) return [...parts, part("nothing kept", "careful")];
+  if (!point || point.rate === null) return [...parts, part(point ? absence(contract, "rate", point, now, "not told") : "nothing kept", "careful")];
   parts.push(part(`${percent(point.rate * 100, 4)}%`, point.rate >= 0 ? "bid" : "ask"));
   if (point.due) parts.push(part(`paid ${clock(point.due * 1000, "moment")} ${zoneName()}`, "name"));
   const open = contract.sorted.at(-1);

@@ -233,7 +233,7 @@ def test_a_live_book_out_of_sync_and_a_connection_that_does_not_come_back(empty_
     ]
     books[1].symbol = "ETHUSDT"
     links = [ConnectionReport("a", "SPOT", "disconnected", now - 60, 2, 2, 0.0, 5, 50.0, failures=5)]
-    figures = dict.fromkeys(Report.__struct_fields__, 0) | {"at": now, "books": books, "connections": links}
+    figures = dict.fromkeys(Report.__struct_fields__, 0) | {"at": now, "books": books, "connections": links, "tape": []}
     empty_redis.hset(REPORTS, "1/1", msgspec.msgpack.encode(figures))
     assert consider_system(datetime.fromtimestamp(now, UTC)) == 2
     assert {f.subject for f in Firing.objects.all()} == {"BTCUSDT SPOT", "connection a"}

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from api.times import epoch_ms
+from collector.events_status import events_status
 from collector.selectors import CollectorStatus, feed_status, process_status, status
 from collector.spool_use import spool_use
 from dex.selectors import ScannerStatus, scanner_status
@@ -21,7 +22,7 @@ from markets.connections import broker_redis
 from markets.storage import DATABASE_AWAY, storage_name
 
 PROCESSES = ("worker", "beat")
-ORDER = ("database", "redis", "websockets", "collector", *PROCESSES, "feed", "scanner", "spool")
+ORDER = ("database", "redis", "websockets", "collector", *PROCESSES, "feed", "events", "scanner", "spool")
 HEALTHY = "healthy"
 GOOD = (HEALTHY, "stopped", "off")  # stopped on purpose, or not configured, is no fault
 
@@ -50,6 +51,7 @@ def check(now: datetime) -> Health:
     found["websockets"] = _sockets(found["redis"]["status"] == HEALTHY)
     found["feed"] = _feed(now, found)
     found["websockets"]["active"] = found["feed"]["connections"] or 0
+    found["events"] = _events(now, found)
     found["spool"] = _spool(found["redis"]["status"] == HEALTHY)
     ordered = {name: found[name] for name in ORDER if name in found}
     return Health(_overall(ordered), ordered, _storage() if found["database"]["status"] == HEALTHY else None)
@@ -129,6 +131,22 @@ def _feed(now: datetime, others: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return unknown
     counts = {"connections": found.connections, "books": found.books, "synced": found.synced}
     return {"status": found.status, "processes": len(found.reports), **counts}
+
+
+def _events(now: datetime, others: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Trades, mark prices, liquidations on their way to the database."""
+    unknown = {"status": "unknown", **dict.fromkeys(("rate", "waiting", "dropped", "lagSeconds"))}
+    missing = dict.fromkeys(("openGaps", "missingTrades", "lostTrades"))
+    if others["redis"]["status"] != HEALTHY:
+        return {**unknown, **missing}
+    try:
+        found = events_status(now, others["database"]["status"] == HEALTHY)
+    except (redis.RedisError, *DATABASE_AWAY):
+        return {**unknown, **missing}
+    if found.gaps:
+        missing = {"openGaps": found.gaps.open, "missingTrades": found.gaps.trades, "lostTrades": found.gaps.lost}
+    flow = {"rate": found.rate, "waiting": found.waiting, "dropped": found.dropped, "lagSeconds": found.lag}
+    return {"status": found.status, **flow, **missing}
 
 
 def _spool(others: bool) -> dict[str, Any]:

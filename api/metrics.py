@@ -12,9 +12,10 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.health import GOOD, HEALTHY, Health, check
-from collector.feed.figures import Report, reports
+from collector.feed.figures import Report, TapeReport, reports
 from collector.selectors import ProcessBeat, processes, statistics, status, weight
 from depth.cache import counts
+from derivatives.selectors import gap_counts
 from markets.clients import ClientFigures, client_figures
 from markets.models import Market
 from markets.storage import DATABASE_AWAY
@@ -41,9 +42,9 @@ class _Platform(Collector):
         yield from _scanner(health)
         parts: list[Callable[[datetime], Iterable[Metric]]] = []
         if health.components["database"]["status"] == HEALTHY:
-            parts += [_collection, _minute, _weights]
+            parts += [_collection, _minute, _weights, _trade_gaps]
         if health.components["redis"]["status"] == HEALTHY:
-            parts += [_processes, _sockets, _feed, _cache]
+            parts += [_processes, _sockets, _feed, _events, _cache]
         for part in parts:
             yield from _unless_away(part, self.now)
 
@@ -193,6 +194,40 @@ def _feed(now: datetime) -> list[Metric]:
         _gauge("feed_messages_dropped", "Since its start.", by_process(lambda one: one.dropped), ("pid",)),
         _gauge("feed_published", "States, since its start.", by_process(lambda one: one.published), ("pid",)),
         _gauge("feed_slowest_seconds", "Message to publication.", by_process(lambda one: one.slowest), ("pid",)),
+    ]
+
+
+def _events(now: datetime) -> list[Metric]:
+    """Futures events on their way to the database, by feed process and kind."""
+    found = [(str(report.pid), one) for report in reports(now.timestamp()) for one in report.tape]
+    labels = ("pid", "kind")
+
+    def each(figure: Callable[[TapeReport], float]) -> list[Sample]:
+        return [([pid, one.kind], figure(one)) for pid, one in found]
+
+    def counted(name: str, text: str, figure: Callable[[TapeReport], int]) -> Metric:
+        family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+        for pid, one in found:
+            family.add_metric([pid, one.kind], figure(one))
+        return family
+
+    lags = [([pid, one.kind], one.lag) for pid, one in found if one.lag is not None]
+    return [
+        _gauge("events_per_second", "Stored, or put into the spool.", each(lambda one: one.rate), labels),
+        _gauge("events_waiting", "In memory.", each(lambda one: one.waiting), labels),
+        _gauge("events_lag_seconds", "From event to stored, the longest of late.", lags, labels),
+        counted("events_stored", "Since the feed's start.", lambda one: one.stored),
+        counted("events_spooled", "That waited on disk.", lambda one: one.spooled),
+        counted("events_dropped", "That found no room, or could not be stored.", lambda one: one.dropped),
+    ]
+
+
+def _trade_gaps(now: datetime) -> list[Metric]:
+    gaps = gap_counts()
+    return [
+        _gauge("trade_gaps_open", "Ranges of trades that are to be fetched.", [([], gaps.open)]),
+        _gauge("trades_missing", "Trades in them.", [([], gaps.trades)]),
+        _gauge("trades_lost", "That the exchange has no longer.", [([], gaps.lost)]),
     ]
 
 

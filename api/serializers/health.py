@@ -43,6 +43,19 @@ class FeedPart(serializers.Serializer):
     synced = serializers.IntegerField(allow_null=True, help_text="That are known to be right.")
 
 
+class EventsPart(serializers.Serializer):
+    """Trades, mark prices and liquidations on their way to the database."""
+
+    status = serializers.ChoiceField(STATUSES, help_text="degraded: they are late, or missing trades wait; off: none.")
+    rate = serializers.FloatField(allow_null=True, help_text="Accepted a second.")
+    waiting = serializers.IntegerField(allow_null=True, help_text="In memory.")
+    dropped = serializers.IntegerField(allow_null=True, help_text="Since the feeds' start.")
+    lagSeconds = serializers.FloatField(allow_null=True, help_text="From event to stored, the longest of late.")
+    openGaps = serializers.IntegerField(allow_null=True, help_text="Ranges of trades that are to be fetched.")
+    missingTrades = serializers.IntegerField(allow_null=True, help_text="In these.")
+    lostTrades = serializers.IntegerField(allow_null=True, help_text="That the exchange has no longer.")
+
+
 class SpoolPart(serializers.Serializer):
     status = serializers.ChoiceField(STATUSES, help_text="degraded: something waits; unhealthy: it is full.")
     bytes = serializers.IntegerField(help_text="That wait on disk for the database, over all machines.")
@@ -74,6 +87,7 @@ class Components(serializers.Serializer):
     worker = Process()
     beat = Process()
     feed = FeedPart()
+    events = EventsPart()
     scanner = ScannerPart()
     spool = SpoolPart()
 

@@ -32,7 +32,7 @@ from api.serializers.derivatives import (
 from api.times import epoch_ms
 from api.views.base import ApiView, find_symbol
 from derivatives import selectors
-from derivatives.models import ForceOrder, MarkPrice, OpenInterest, Trade
+from derivatives.selectors import InterestRow, LiquidationRow, MarkRow, TradeRow
 from markets.selectors import collected_symbols, find
 
 FUTURES = "FUTURES"
@@ -178,7 +178,7 @@ def _moment(value: datetime | None) -> int | None:
     return None if value is None else epoch_ms(value)
 
 
-def _trade(row: Trade) -> dict[str, Any]:
+def _trade(row: TradeRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "timestamp": epoch_ms(row.trade_time),
@@ -191,7 +191,7 @@ def _trade(row: Trade) -> dict[str, Any]:
     }
 
 
-def _mark(row: MarkPrice) -> dict[str, Any]:
+def _mark(row: MarkRow) -> dict[str, Any]:
     return {
         "timestamp": epoch_ms(row.event_time),
         "markPrice": _exact(row.mark_price),
@@ -202,7 +202,7 @@ def _mark(row: MarkPrice) -> dict[str, Any]:
     }
 
 
-def _liquidation(row: ForceOrder) -> dict[str, Any]:
+def _liquidation(row: LiquidationRow) -> dict[str, Any]:
     return {
         "symbol": row.symbol,
         "timestamp": epoch_ms(row.trade_time),
@@ -217,7 +217,7 @@ def _liquidation(row: ForceOrder) -> dict[str, Any]:
     }
 
 
-def _interest(row: OpenInterest) -> dict[str, Any]:
+def _interest(row: InterestRow) -> dict[str, Any]:
     return {
         "timestamp": epoch_ms(row.time),
         "openInterest": _exact(row.open_interest),

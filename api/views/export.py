@@ -77,7 +77,7 @@ class ExportView(ApiView):
     def events(self, request: Request, asked: dict[str, Any]) -> StreamingHttpResponse:
         """As they came; with hours or days as `interval`, and always of funding, their sums."""
         dataset, kind = asked["dataset"], asked["format"]
-        markets: Sequence[str] = asked["marketType"] if dataset == "trades" else [Market.FUTURES]
+        markets: Sequence[str] = asked["marketType"] if dataset == "trades" else [str(Market.FUTURES)]
         series = choose_books(asked["symbol"], markets) if "symbol" in asked else (("", str(Market.FUTURES)),)
         interval = "1h" if dataset == "funding" and asked["interval"] == "1m" else asked["interval"]
         if interval == "1m":

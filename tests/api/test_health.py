@@ -11,10 +11,13 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector import heartbeat, services, spool_use
-from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report
+from collector.feed.figures import REPORTS, BookReport, ConnectionReport, Report, TapeReport
 from collector.gathered import EVENTS
 from collector.models import CollectionMinute
 from depth import cache, intake
+from derivatives.events import IdRange
+from derivatives.models import TradeGap
+from derivatives.services import store_gaps
 from markets.connections import broker_redis
 from markets.models import Symbol
 from tests.api.conftest import add_symbol
@@ -56,6 +59,7 @@ def test_the_contracts_fields(client, platform):
         "worker",
         "beat",
         "feed",
+        "events",
         "scanner",
         "spool",
     ]
@@ -225,7 +229,7 @@ def feed(platform, now):
     platform("worker", "beat")
     platform.minute(timedelta(minutes=1))
 
-    def write(*books, at=None):
+    def write(*books, at=None, tape=()):
         moment = now.timestamp()
         links = [ConnectionReport("spot-1", "SPOT", "connected", moment - 9, 2, 0, 20.0, 4, 99.5)]
         report = Report(
@@ -235,6 +239,7 @@ def feed(platform, now):
             links,
             list(books),
             *(1200, 20.0, 0, 0, 300, 0.02, 5, 1, 40, 0, 12.5, 90_000_000),
+            list(tape),
         )
         broker_redis().hset(REPORTS, "1/1", msgspec.msgpack.encode(report))
 
@@ -286,3 +291,29 @@ def test_the_feeds_figures(client, feed):
         ("BTCUSDT", "connected", 200),
         ("ETHUSDT", "stale", 200),
     ]
+
+
+def test_events_on_their_way(client, feed, now):
+    feed(book())
+    assert health(client)[1]["components"]["events"]["status"] == "off"
+    trades, marks = TapeReport("trades", 812.5, 40, 9000, 10, 3, 1.2), TapeReport("marks", 100.0, 2, 80, 0, 0, None)
+    feed(book(), tape=[trades, marks])
+    store_gaps([IdRange("SPOT", "BTCUSDT", 5, 8)])
+    _, body = health(client)
+    assert body["status"] == "healthy"
+    told = {"status": "healthy", "rate": 912.5, "waiting": 42, "dropped": 3, "lagSeconds": 1.2}
+    assert body["components"]["events"] == told | {"openGaps": 1, "missingTrades": 4, "lostTrades": 0}
+    figures = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").content.decode())
+        for sample in family.samples
+    }
+    assert figures["trading_events_per_second", "trades", "77"] == 812.5
+    assert figures["trading_events_lag_seconds", "trades", "77"] == 1.2
+    assert figures["trading_events_stored_total", "marks", "77"] == 80
+    assert (figures["trading_trade_gaps_open",], figures["trading_trades_missing",]) == (1, 4)
+    TradeGap.objects.update(found_at=now - timedelta(hours=1))
+    assert health(client)[1]["components"]["events"]["status"] == "degraded"
+    TradeGap.objects.all().delete()
+    feed(book(), tape=[TapeReport("trades", 1.0, 0, 1, 0, 0, 400.0)])
+    assert health(client)[1]["components"]["events"]["status"] == "degraded"

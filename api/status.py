@@ -284,6 +284,8 @@ def _live_book(book: BookReport) -> dict[str, Any]:
         "bidPercent": book.bid_reach,
         "askPercent": book.ask_reach,
         "resyncs": book.resyncs,
+        "auditedAt": None if book.audited is None else round(book.audited * 1000),
+        "auditPercent": 100 * book.audit_equal / book.audit_compared if book.audit_compared else None,
     }
 
 

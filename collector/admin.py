@@ -4,13 +4,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
+from redis import RedisError
 
-from collector import records, services, storage_page
-from collector.models import RunState
+from collector import audits, records, services, storage_page
+from collector.models import BookAudit, RunState
 
 
 @admin.register(RunState)
@@ -73,3 +75,36 @@ class CollectorAdmin(admin.ModelAdmin):
             services.stop(who)
             messages.warning(request, "Collection is off; it stays off until somebody starts it again.")
         return HttpResponseRedirect(reverse("admin:collector_runstate_changelist"))
+
+
+@admin.register(BookAudit)
+class BookAuditAdmin(admin.ModelAdmin):
+    """What came of comparing live books with the exchange's, and the way to ask for more."""
+
+    list_display = ("time", "symbol", "market_type", "cause", "equal_share", "compared", "unsettled", "sequence")
+    list_filter = ("market_type", "cause", "time")
+    search_fields = ("symbol",)
+    list_per_page = 100
+    actions = ("compare_again",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: BookAudit | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: BookAudit | None = None) -> bool:
+        return False
+
+    @admin.display(description="equal")
+    def equal_share(self, row: BookAudit) -> str:
+        return "–" if row.share is None else f"{row.share:.4g} %"
+
+    @admin.action(description="Compare these books again now", permissions=["view"])
+    def compare_again(self, request: HttpRequest, rows: QuerySet[BookAudit]) -> None:
+        try:
+            asked = audits.ask_for(set(rows.values_list("market_type", "symbol")))
+        except RedisError as error:
+            messages.error(request, f"The feed cannot be asked: Redis is away ({error}).")
+        else:
+            messages.success(request, f"{asked} books are compared as soon as the request budget has room.")

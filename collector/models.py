@@ -129,6 +129,7 @@ class StreamEvent(models.Model):
         MINUTE_PARTIAL = "MINUTE_PARTIAL"
         SYMBOL_REFUSED = "SYMBOL_REFUSED"
         CLOCK_SKEW = "CLOCK_SKEW"
+        AUDIT_FAILED = "AUDIT_FAILED"
 
     pk = models.CompositePrimaryKey("time", "id")
     time = TimescaleDateTimeField(interval="1 day")
@@ -142,6 +143,44 @@ class StreamEvent(models.Model):
     class Meta:
         db_table = "websocket_events"
         indexes = [models.Index(fields=["symbol", "-time"], name="websocket_events_symbol_time")]
+
+
+class BookAudit(models.Model):
+    """One comparison of a live book with a snapshot of the exchange; kept for 60 days."""
+
+    class Cause(models.TextChoices):
+        HOURLY = "hourly", "hourly"
+        ASKED = "asked", "asked for"
+        WRONG = "wrong", "the book was wrong"
+
+    time = models.DateTimeField(db_index=True)
+    market_type = models.CharField("market", max_length=7, choices=Market.choices)
+    symbol = models.CharField(max_length=40)
+    cause = models.CharField(max_length=8, choices=Cause.choices)
+    sequence = models.BigIntegerField(help_text="The exchange's id of the snapshot.")
+    compared = models.IntegerField(help_text="Levels that both know.")
+    equal = models.IntegerField(help_text="Levels with the same quantity, exactly.")
+    unsettled = models.IntegerField(help_text="Levels left out: they had changed since the snapshot.")
+    by_distance = models.JSONField(
+        default=list, help_text="Percent from the best price, levels compared within, and equal ones."
+    )
+    differences = models.JSONField(
+        default=list, help_text="Of the first hundred levels a side: side, price, quantity held, quantity told."
+    )
+
+    class Meta:
+        db_table = "book_audits"
+        ordering = ["-time"]
+        verbose_name = "book audit"
+        indexes = [models.Index(fields=["symbol", "market_type", "-time"], name="book_audits_book_time")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.market_type} {self.time:%Y-%m-%d %H:%M}"
+
+    @property
+    def share(self) -> float | None:
+        """Percent of the compared levels that were equal."""
+        return 100 * self.equal / self.compared if self.compared else None
 
 
 class SystemMetric(models.Model):

@@ -35,6 +35,7 @@ LIFETIMES = {
     "system_metrics": ("time", timedelta(days=60), True),
     "collector_minutes": ("minute", timedelta(days=60), False),
     "collector_outages": ("start", timedelta(days=60), False),
+    "book_audits": ("time", timedelta(days=60), False),
     "stored_batches": ("at", timedelta(days=7), False),
 }
 DELETE_BATCH = 20_000

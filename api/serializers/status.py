@@ -144,6 +144,8 @@ class LiveBookPart(serializers.Serializer):
     bidPercent = serializers.FloatField(allow_null=True, help_text="Known so far from best bid; null: the whole side.")
     askPercent = serializers.FloatField(allow_null=True)
     resyncs = serializers.IntegerField()
+    auditedAt = serializers.IntegerField(allow_null=True, help_text="Compared with the exchange; null: not yet.")
+    auditPercent = serializers.FloatField(allow_null=True, help_text="Of the levels compared, equal ones.")
 
 
 class FeedProcessPart(serializers.Serializer):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from collector.events import Event
+from collector.audits import ASKED_FOR, HOURLY, WRONG, compared
+from collector.events import Event, Type
 from collector.exchanges.streams import Kind, Message
 from collector.feed.clock import Clock
 from collector.feed.followed import Followed
@@ -31,6 +32,8 @@ ASK_EVERY = 0.1
 LOOK_EVERY = 0.005  # for states that are due
 # A state that is due waits so long for the next diff, for two in one are better than one that is old when it goes out.
 SETTLED_AFTER = 0.12
+# Each snapshot is compared, every ten minutes where the budget has room: so one an hour at least is stored.
+KEEP_AUDIT_AFTER = 3000.0
 STATUS_EVERY = 5.0  # seconds, of a symbol that has no book to publish
 
 
@@ -142,6 +145,29 @@ class Books:
     def _tell(self, book: Followed, events: Sequence[SyncEvent]) -> None:
         for event in events:
             self._keeping.event(Event(event.type, event.message, book.symbol, book.market, dict(event.metadata)))
+        if book.sync.audit is not book.audited:
+            self._audited(book)
+
+    def _audited(self, book: Followed) -> None:
+        """A snapshot was compared with the book before it was merged; a wrong book has been made anew by now."""
+        audit, wall = book.sync.audit, self._clock.wall
+        assert audit is not None  # noqa: S101 - the caller looked
+        book.audited, book.audited_at = audit, wall
+        asked, book.audit_wanted = book.audit_wanted, False
+        if audit.top:
+            facts = {"snapshot": audit.sequence, "compared": audit.compared, "equal": audit.equal}
+            told = f"{len(audit.top)} of the first levels were not the exchange's; the book was loaded anew"
+            self._keeping.event(Event(Type.AUDIT_FAILED, told, book.symbol, book.market, facts))
+        if asked or not audit.clean or wall >= book.audit_kept_at + KEEP_AUDIT_AFTER:
+            book.audit_kept_at = wall
+            cause = ASKED_FOR if asked else HOURLY if audit.clean else WRONG
+            self._keeping.audit(compared(audit, book.market, book.symbol, cause, wall))
+
+    def audit(self, keys: Collection[Key]) -> None:
+        """Somebody wants these compared; in the thread of frames."""
+        for key in keys:
+            if key in self.followed:
+                self.followed[key].want_audit()
 
     # --- what is done now and then --------------------------------------------------------------------------------
 

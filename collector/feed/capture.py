@@ -70,6 +70,9 @@ class _Told(Keeping):
     def seconds(self, rows: Any) -> None:
         """Not kept."""
 
+    def audit(self, row: Any) -> None:
+        """Not kept."""
+
 
 class Capture:
     """Records the streams of these symbols: levels that their minutes are read with by (market, symbol). `run` lasts

@@ -29,7 +29,8 @@ class ConnectionReport(msgspec.Struct):
 
 class BookReport(msgspec.Struct):
     """One live book. `age` is seconds since the exchange last told of it (None: never); reaches are percent, None when
-    there is no book or the side is known whole."""
+    there is no book or the side is known whole. `audited` is when (epoch seconds; None: not yet) the book was compared
+    with the exchange's the last time, with how many levels, and how many of these were equal."""
 
     symbol: str
     market: str
@@ -41,6 +42,9 @@ class BookReport(msgspec.Struct):
     bid_reach: float | None
     ask_reach: float | None
     resyncs: int
+    audited: float | None = None
+    audit_compared: int = 0
+    audit_equal: int = 0
 
 
 class TapeReport(msgspec.Struct):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from collector.feed.snapshots import Fetched
+from depth.audit import Audit
 from depth.book import DepthDiff, OrderBook
 from depth.broadcast import ToldBook, WsStatus
 from depth.sync import NOTHING, BookSync, Outcome, SyncEvent
@@ -40,6 +41,10 @@ class Followed:
         self.published_at = 0.0
         self.limit = 0  # levels a side that the book was loaded with
         self.fetching = False
+        self.audit_wanted = False  # somebody asked for it
+        self.audited: Audit | None = None  # the newest that was looked at
+        self.audited_at = 0.0  # epoch seconds
+        self.audit_kept_at = 0.0  # ... of the newest that was stored
         self.levels_planned = levels_planned
         self.deepest = deepest
         self._held: deque[tuple[DepthDiff, float]] = deque(maxlen=MOST_HELD)
@@ -103,6 +108,10 @@ class Followed:
             self.fetching = True
             return self.deepest, False
         return None
+
+    def want_audit(self) -> None:
+        """A snapshot as soon as there is leave for one: each is compared with the book before it is merged."""
+        self.audit_wanted, self._refresh_at = True, 0.0
 
     def fetched(self, answer: Fetched, needed: bool, now: float, wall: float) -> Outcome:
         """The answer to `next_fetch`. `now` is monotonic, `wall` epoch seconds."""

@@ -11,6 +11,7 @@ from time import monotonic
 
 from django.db import connection
 
+from collector.audits import BOOK_AUDITS, Compared
 from collector.events import Event, Type, record
 from collector.gathered import GATHERED, Figures, Gathered
 from depth.seconds import SECONDS, BookSecond
@@ -25,8 +26,14 @@ SECONDS_EVERY = 5.0
 LOOK_EVERY = 0.25
 MOST_EVENTS = 500  # that wait
 MOST_OF_A_TYPE = 30  # of one type and market in one minute; what is beyond is told as a number
-LEVELS = {Type.SNAPSHOT_LOADED: logging.DEBUG, Type.ERROR: logging.WARNING, Type.UPDATE_FAILED: logging.WARNING}
+LEVELS = {
+    Type.SNAPSHOT_LOADED: logging.DEBUG,
+    Type.AUDIT_FAILED: logging.ERROR,
+    Type.ERROR: logging.WARNING,
+    Type.UPDATE_FAILED: logging.WARNING,
+}
 MOST_SECONDS = 20_000  # rows that wait
+MOST_AUDITS = 2_000
 
 
 def _record_all(events: list[Event]) -> None:
@@ -86,6 +93,7 @@ class Keeping:
         self._events = EventLog()
         self._books: deque[list[CollectedBook]] = deque()
         self._seconds: deque[BookSecond] = deque(maxlen=MOST_SECONDS)
+        self._audits: deque[Compared] = deque(maxlen=MOST_AUDITS)
         self._events_at = self._seconds_at = 0.0
         self._filled = threading.Event()
         self._ended = threading.Event()
@@ -114,6 +122,10 @@ class Keeping:
     def seconds(self, rows: Iterable[BookSecond]) -> None:
         self._seconds.extend(rows)
 
+    def audit(self, row: Compared) -> None:
+        """What came of comparing a book with the exchange's."""
+        self._audits.append(row)
+
     def _run(self) -> None:
         while not self._ended.is_set():
             self._filled.wait(LOOK_EVERY)
@@ -131,6 +143,8 @@ class Keeping:
                 self._events_at = now + EVENTS_EVERY
                 if events := self._events.take(datetime.now(UTC)):
                     accept(STREAM_EVENTS, events, note=True)
+                if audits := [self._audits.popleft() for _ in range(len(self._audits))]:
+                    accept(BOOK_AUDITS, audits)
             if last or now >= self._seconds_at:
                 self._seconds_at = now + SECONDS_EVERY
                 rows = [self._seconds.popleft() for _ in range(len(self._seconds))]

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
+from collector.audits import Compared
 from collector.events import Event
 from collector.exchanges.streams import Streams
 from collector.feed import recording
@@ -40,6 +41,7 @@ class Played:
     frames: int = 0
     states: int = 0
     minutes: int = 0
+    audits: int = 0
     dropped: int = 0
     first: float = 0.0
     last: float = 0.0
@@ -63,6 +65,9 @@ class Replayed(Keeping):
         self._played.minutes += len(books)
         for sink in self._sinks:
             sink(books)
+
+    def audit(self, row: Compared) -> None:
+        self._played.audits += 1
 
     def seconds(self, rows: Iterable[BookSecond]) -> None:
         if self._store_seconds and (found := list(rows)):

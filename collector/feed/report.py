@@ -123,6 +123,9 @@ class Reporter:
                     bid_reach=told.bid_reach if told else None,
                     ask_reach=told.ask_reach if told else None,
                     resyncs=book.sync.resyncs,
+                    audited=book.audited_at or None,
+                    audit_compared=audit.compared if (audit := book.audited) else 0,
+                    audit_equal=audit.equal if audit else 0,
                 )
             )
         return found

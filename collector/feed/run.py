@@ -13,6 +13,7 @@ from redis import RedisError
 
 from collector import kinds  # noqa: F401 - whatever waits in the spool is known
 from collector.asking import budget_of
+from collector.audits import take_asked
 from collector.cycle import is_running
 from collector.events import Event, Type
 from collector.exchanges import STREAMS
@@ -185,6 +186,8 @@ class Feed:
                 self.publisher.then(lambda: self.leases.let_go(leaving))
 
         self.engine.inbox.call(use)
+        if asked := take_asked(self.leases.holds):
+            self.engine.inbox.call(lambda: self.books.audit(asked))
 
     def _follow_tape(self) -> None:
         chosen = tape_to_follow(self.venue, self.leases, self.tape.followed(), is_running())

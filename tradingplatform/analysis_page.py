@@ -36,8 +36,8 @@ MODULES = tuple(
     f"js/{name}.js"
     for name in (
         *("analysis_candles", "analysis_chart", "analysis_colours", "analysis_depth", "analysis_download"),
-        *("analysis_drawings", "analysis_menu", "analysis_panels", "analysis_pill", "download", "format", "frame"),
-        *("poll", "preferences", "search", "series", "theme"),
+        *("analysis_drawings", "analysis_live", "analysis_menu", "analysis_panels", "analysis_pill", "download"),
+        *("format", "frame", "poll", "preferences", "search", "series", "theme"),
     )
 )
 DEFAULT_TIMEFRAME = "15"

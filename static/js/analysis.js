@@ -3,6 +3,7 @@
 import { Candles } from "./analysis_candles.js";
 import { AnalysisChart } from "./analysis_chart.js";
 import { Depth } from "./analysis_depth.js";
+import { LiveCandles } from "./analysis_live.js";
 import { Menu } from "./analysis_menu.js";
 import { download } from "./analysis_download.js";
 import { showAnalysis, showLegends } from "./analysis_panels.js";
@@ -16,6 +17,7 @@ const NAMES = ["symbol", "market", "timeframe", "indicators", "colors", "show", 
 const PLACE = ["symbol", "market", "timeframe"]; // a change of these is another picture
 const KEYS = { 1: "1", 2: "3", 3: "5", 4: "15", 5: "30", 6: "45", 7: "1H", 8: "4H", 9: "1D", 0: "1W" };
 const AGAIN = 60_000; // milliseconds after which an analysis that failed is asked for again
+const SELDOM = 30_000; // how often the page asks for what its socket tells
 const narrow = matchMedia("(max-width: 760px)");
 
 const workspace = document.getElementById("workspace");
@@ -33,12 +35,14 @@ let request = null; // of the latest choice; an answer to an older one is droppe
 let older = null;
 let exhausted = false; // there is no older history
 let wholeAt = -Infinity; // when the whole picture was asked for
+let askedAt = -Infinity; // when the newest candles were asked for
 let hovered = null;
 
 const pill = new Pill(showPill);
 const depth = new Depth(urls.depthUrl);
 const menu = new Menu(catalogue, (labels, colors) => choose({ indicators: labels.join(","), colors }));
 const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, moved, hover, arranged: drawLegends });
+const live = new LiveCandles(tookLive);
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
 // --- addresses -------------------------------------------------------------------------------------------------------
@@ -128,7 +132,8 @@ function replace(fresh, elsewhere) {
   candles = new Candles(state.minutes, new Set(labels().filter((label) => menu.read(label).indicator?.whole)));
   candles.take(state);
   exhausted = state.candles.length < state.stretch;
-  wholeAt = performance.now();
+  wholeAt = askedAt = performance.now();
+  live.watch(choice.symbol, choice.market, choice.timeframe, labels());
   if (!analysis) analysed = tried = "";
   pill.took(state);
   if (elsewhere) {
@@ -176,6 +181,24 @@ function draw(elsewhere = false) {
   drawHeadline();
   drawPanels();
   drawEmpty();
+}
+
+/** Candles that the socket told of. */
+function tookLive(found) {
+  const newest = candles.last;
+  if (!newest || workspace.dataset.busy !== undefined) return; // the answer that is on its way holds them
+  const due = candles.shift(newest.time, 1);
+  const behind = found.filter(({ row }) => row[0] > due);
+  if (behind.length) askedAt = -Infinity; // candles between are missing here: the next turn asks for them
+  for (const { row, told = {} } of found) if (row[0] >= (candles.lastClosed ?? newest).time) candles.live(row, told, movedBack());
+  pill.heard(found.at(-1).heardAt);
+  draw();
+}
+
+/** Lines that are drawn behind the price, by how many candles. */
+function movedBack() {
+  const found = labels().filter((label) => menu.read(label).indicator?.name === "ichimoku");
+  return Object.fromEntries(found.map((label) => [`${label}|chikou`, menu.read(label).values[3] - 1]));
 }
 
 function drawLegends() {
@@ -229,11 +252,13 @@ function hover(time) {
 /** One request a turn: what is new, or now and then the analysis or the depth instead. */
 async function poll() {
   if (!pill.failure && (await askInstead())) return;
+  if (!pill.failure && live.on && performance.now() - askedAt < SELDOM) return;
   const asked = { ...choice };
   const fresh = await getJson(dataAddress(candles.last ? { after: sinceWhen() } : {}));
   if (PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
   state = { ...state, progress: fresh.progress };
   if ((candles.last && fresh.candles.length >= fresh.stretch) || historyGrows()) return replace(await getJson(dataAddress()), false);
+  askedAt = performance.now();
   const first = !candles.last && fresh.candles.length > 0;
   candles.take(fresh);
   state = { ...state, ...fresh };
@@ -383,4 +408,5 @@ onKey("e", () => document.querySelector("a[data-export=csv]").click());
 history.replaceState(choice, "", location.href);
 replace(state, true);
 poller.start();
+Object.defineProperties(globalThis, { analysisCandles: { get: () => candles }, analysisLive: { value: live } }); // for who looks
 performance.mark("analysis-drawn");

@@ -40,6 +40,24 @@ export class Candles {
     }
   }
 
+  /** A candle as it was told live, with its indicators' data by label. Sums go on from those that are here; `moved` are
+   * the candles by which a line (by its key) stands behind the price. */
+  live(row, told, moved = {}) {
+    const indicators = {};
+    for (const [label, { value, previous, ahead }] of Object.entries(told)) {
+      const base = this.whole.has(label) ? this.sorted.findLast((candle) => candle.closed && candle.time < row[0])?.values[label] : undefined;
+      if (this.whole.has(label)) indicators[label] = [base == null || previous === null ? null : base + value - previous];
+      else if (value === null || typeof value === "number") indicators[label] = [value];
+      else indicators[label] = { ...Object.fromEntries(Object.entries(value).map(([line, one]) => [line, [one]])), ...ahead };
+    }
+    const whole = this.whole;
+    this.whole = new Set(); // they are joined already
+    this.take({ candles: [row], indicators });
+    this.whole = whole;
+    const place = this.sorted.findIndex(({ time }) => time === row[0]);
+    for (const [key, count] of Object.entries(moved)) if (this.sorted[place - count]) this.sorted[place - count].values[key] = row[4];
+  }
+
   get first() {
     return this.sorted[0] ?? null;
   }

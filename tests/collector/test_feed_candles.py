@@ -195,7 +195,7 @@ def test_closed_minutes_wait_in_the_spool_while_the_database_is_away(empty_redis
 def test_every_minute_is_right_when_everything_fails(candles):
     """Some seconds of the soak, across the end of a minute; CANDLE_FAULT_SECONDS makes it longer."""
     seconds = float(os.environ.get(soak.SECONDS, "9"))
-    seed = int(os.environ.get("CANDLE_FAULT_SEED", time.time_ns() % 10**6))
+    seed = int(os.environ.get("SOAK_SEED", time.time_ns() % 10**6))
     minute_ends_in(candles, 6)
     outcome = soak.campaign(candles, NAMES, seconds, seed)
     print(f"\nseed {seed}")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from candles.candle import Kline
 from candles.models import SeriesState
 from candles.services import live_candles, store_klines
-from tests.candles.factories import BTC, MINUTE, kline
+from tests.candles.factories import BTC, ETH, MINUTE, kline
 
 DAYS = 12
 HOLE = (timedelta(hours=3), timedelta(hours=4, minutes=47))  # ago: whole candles are missing, others in part
@@ -50,3 +50,18 @@ def tell(price: str) -> None:
     """The open minute at a price."""
     now = datetime.now(UTC)
     live_candles([(BTC, kline(now.replace(second=0, microsecond=0), price=price))], now)
+
+
+def close(price: str) -> None:
+    """The open minute of ETHUSDT closes, and the next opens at a price: of a series of its own, as that has not
+    begun by the clock."""
+    now = datetime.now(UTC)
+    minute = now.replace(second=0, microsecond=0)
+    store_klines([(ETH, [minute_at(minute)])], now)
+    live_candles([(ETH, kline(minute + MINUTE, price=price))], now)
+
+
+def fill_other() -> None:
+    """Some hours of ETHUSDT, up to its open minute."""
+    top = datetime.now(UTC).replace(second=0, microsecond=0)
+    store_klines([(ETH, [minute_at(top - ago * MINUTE) for ago in range(200, 0, -1)])])

@@ -144,11 +144,11 @@ class Watch:
 @pytest.fixture
 def open_page(web, browser):
     """`open_page(path, viewport=..., cookies=...)` gives (page, watch); consoles are checked at the end. With `clock`,
-    `next_poll(page)` brings the moment on at which the page asks again."""
+    `next_poll(page)` brings the moment on at which the page asks again; `before(page)` comes before it is loaded."""
     contexts, watches = [], []
     web.keep_fresh()
 
-    def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready=True, clock=False, **options):
+    def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready=True, clock=False, before=None, **options):
         context = browser.new_context(viewport=viewport, base_url=web.address, **options)
         context.set_default_timeout(15_000)
         contexts.append(context)
@@ -158,6 +158,8 @@ def open_page(web, browser):
             context.clock.install()
         page = context.new_page()
         watches.append(Watch(page, web.address))
+        if before is not None:
+            before(page)
         page.goto(path)
         if ready:
             drawn(page, "chart")

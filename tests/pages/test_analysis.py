@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -226,15 +227,87 @@ def test_scrolling_back_loads_older_candles_and_the_picture_stays(analysis):
     assert (legend(page), legend(page, 1)) == before
 
 
-def test_the_open_candle_goes_with_the_price(analysis, web):
-    page, watch = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20", clock=True)
+def without_socket(page):
+    page.route_web_socket("**/ws/chart-data", lambda socket: socket.close())
+
+
+def test_the_open_candle_and_its_indicators_go_live(analysis, web):
+    """By the socket, without a question; the numbers are those that the server computes."""
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20,obv,ichimoku")
+    settled(page)
+    page.wait_for_function("() => document.querySelector('#live-pill').dataset.state === 'live'")
+    before = len(watch.requests)
+    for price in ("71234.5", "70111.25"):
+        web.run(f"from tests.pages.candle_market import tell; tell('{price}')")
+        shown = f"{float(price):,.2f}"
+        page.wait_for_function("price => document.querySelector('#price').textContent === price", arg=shown)
+        assert f"C {shown}" in legend(page)
+    assert "live, still open" in legend(page)
+    asked = [url for url in watch.requests[before:] if "/analysis/data" in url]
+    assert len(asked) <= 1  # of the period that was under way
+    values = page.evaluate(VALUES)
+    answer = page.request.get("/api/v1/indicators?symbol=BTCUSDT&timeframe=1H&indicators=sma:20,obv,ichimoku").json()
+    told = answer["indicators"]
+    assert values["sma"] == pytest.approx(told["sma:20"][-1], rel=1e-9)
+    assert values["obv"] == pytest.approx(told["obv"][-1] - told["obv"][-2], rel=1e-6)
+    assert values["tenkan"] == pytest.approx(told["ichimoku"]["tenkan"][-1], rel=1e-9)
+    assert values["chikou"] == pytest.approx(told["ichimoku"]["chikou"][-26], rel=1e-9)
+
+
+VALUES = """() => {
+    const { sorted } = globalThis.analysisCandles;
+    const [last, before] = [sorted.at(-1).values, sorted.at(-2).values];
+    const { tenkan, chikou } = { tenkan: last["ichimoku|tenkan"], chikou: sorted.at(-26).values["ichimoku|chikou"] };
+    return { sma: last["sma:20"], obv: last.obv - before.obv, tenkan, chikou };
+}"""
+
+
+def test_a_candle_that_closes_is_followed_by_the_next(analysis, web):
+    web.run("from tests.pages.candle_market import fill_other; fill_other()")
+    page, _ = analysis("?symbol=ETHUSDT&timeframe=1&show=&indicators=sma:20")
+    settled(page)
+    web.run("from tests.pages.candle_market import close; close('70555.5')")
+    page.wait_for_function("() => document.querySelector('#price').textContent === '70,555.50'")
+    assert "live, still open" in legend(page)
+
+
+def test_without_its_socket_the_page_asks(analysis, web):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20", clock=True, before=without_socket)
     settled(page)
     web.run("from tests.pages.candle_market import tell; tell('71234.5')")
     next_poll(page)
     page.wait_for_function("() => document.querySelector('#price').textContent === '71,234.50'")
     assert "C 71,234.50" in legend(page)
-    assert "live, still open" in legend(page)
     assert any("after=" in url for url in watch.requests)
+
+
+def test_a_socket_that_is_lost_is_opened_again_and_a_hidden_page_has_none(analysis, web):
+    sockets = []
+
+    def watched(page):
+        page.on("websocket", lambda socket: sockets.append(socket) if "chart-data" in socket.url else None)
+
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20", before=watched)
+    settled(page)
+    page.wait_for_timeout(200)
+    assert len(sockets) == 1
+    page.evaluate("() => globalThis.analysisLive.socket.close()")
+    end = time.monotonic() + 10
+    while len(sockets) < 2:
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+    web.run("from tests.pages.candle_market import tell; tell('69999.5')")
+    page.wait_for_function("() => document.querySelector('#price').textContent === '69,999.50'")
+    page.evaluate(HIDE.format(hidden="true"))
+    page.wait_for_function("() => globalThis.analysisLive.socket === null")
+    page.evaluate(HIDE.format(hidden="false"))
+    page.wait_for_function("() => globalThis.analysisLive.socket?.readyState === 1")
+
+
+HIDE = """() => {{
+    Object.defineProperty(document, "hidden", {{ configurable: true, get: () => {hidden} }});
+    document.dispatchEvent(new Event("visibilitychange"));
+}}"""
 
 
 def test_the_rules_votes_signals_and_levels_are_told(analysis):
@@ -280,7 +353,7 @@ def test_what_is_not_collected_is_404_and_says_where_to_go(web, open_page):
 
 
 def test_a_server_that_is_away_is_said_and_comes_back(analysis):
-    page, watch = analysis("?symbol=BTCUSDT&show=", clock=True)
+    page, watch = analysis("?symbol=BTCUSDT&show=", clock=True, before=without_socket)
     settled(page)
     watch.expected.append("Failed to load resource")
     page.route("**/analysis/data*", lambda route: route.fulfill(status=503, json={}))

@@ -12,6 +12,7 @@ FAULTS = ["-m", "pytest", "tests/collector/test_feed_faults.py", "-k", "all_faul
 PROOFS = {
     "sockets": ("a thousand live clients for ten minutes", ["-m", "tests.soak.sockets"]),
     "faults": ("ten minutes of faults of the exchange's streams", FAULTS),
+    "candles": ("ten minutes of candles whose streams and answers fail", ["-m", "tests.soak.candles"]),
     "outages": ("the database away for two minutes, Redis for one", ["-m", "tests.soak.outages"]),
     "kills": ("twenty kills", ["-m", "tests.soak.kills"]),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -74,7 +74,11 @@ DAY_PARTS = sql.SQL("""
 """).format(series=SERIES, columns=COLUMNS, from_minutes=FROM_MINUTES, from_buckets=FROM_BUCKETS)
 WHOLE = sql.SQL("{parts} SELECT bucket, {columns} FROM parts")
 GROUPED = sql.SQL("{parts} SELECT {bin} AS bucket, {figures} FROM parts GROUP BY 1")
-ORDERED = sql.SQL("SELECT * FROM ({made}) AS made ORDER BY bucket {direction} LIMIT %(limit)s")
+# Opening times as epoch seconds: to read a thousand of them as texts takes as long as all else together.
+ORDERED = sql.SQL("""
+    SELECT extract(epoch FROM bucket)::bigint, {columns} FROM ({made}) AS made ORDER BY bucket {direction}
+    LIMIT %(limit)s
+""")
 
 MISSING = sql.SQL("""
     WITH known AS (
@@ -197,7 +201,9 @@ def _made(timeframe: Timeframe) -> sql.Composable:
 
 
 QUERIES = {
-    (timeframe.name, newest): ORDERED.format(made=_made(timeframe), direction=sql.SQL("DESC" if newest else "ASC"))
+    (timeframe.name, newest): ORDERED.format(
+        columns=COLUMNS, made=_made(timeframe), direction=sql.SQL("DESC" if newest else "ASC")
+    )
     for timeframe in set(SPELLINGS.values())
     for newest in (True, False)
 }
@@ -337,7 +343,7 @@ def _named(key: SeriesKey) -> dict[str, Any]:
 
 def _candle(row: tuple[Any, ...], expected: int) -> Candle:
     """From a row of QUERIES, as if it were closed; `judged` says the rest."""
-    return Candle(*(*row[:10], True, row[10], expected))
+    return Candle(datetime.fromtimestamp(row[0], UTC), *row[1:10], True, row[10], expected)
 
 
 def _judged(found: list[Candle], timeframe: Timeframe, settled: datetime, now: datetime) -> list[Candle]:
@@ -409,7 +415,7 @@ def incomplete_days(key: SeriesKey, start: datetime, end: datetime) -> list[date
     with connection.cursor() as cursor:
         asked = {**_named(key), "start": first, "end": stop, "limit": (stop - first) // DAY}
         cursor.execute(QUERIES[day.name, False], asked)
-        stored = {row[0]: row[10] for row in cursor.fetchall()}
+        stored = {datetime.fromtimestamp(row[0], UTC): row[10] for row in cursor.fetchall()}
     holes = list(
         Hole.objects.filter(
             exchange=key.exchange, market_type=key.market, symbol=key.symbol, start__lt=stop, end__gt=first

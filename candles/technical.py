@@ -18,6 +18,7 @@ from candles.timeframes import DAY, HOUR, Timeframe, read_timeframe
 PROFILE_ROWS = 24
 VALUE_AREA = 0.7
 MOST_LEAD = 3000  # candles before the window; means of long periods are then as true as 1e-9 allows for periods to 250
+LEADS = 250
 HOURLY = read_timeframe("1H")
 TESTED = 5000  # candles that a backtest looks at while there is no longer one
 TRUSTED = timedelta(days=3)  # a stored backtest is made anew every day; if it is older than this something is wrong
@@ -83,16 +84,25 @@ def indicators(
     """The requests over candles that open within `start` to `end` (both included; the newest `limit` without `start`),
     with as many candles before them as their values need. The open candle is the last one where it is in the range.
 
-    At most four queries; none when the cache has the candles."""
-    window = candles(key, timeframe, now, start, end, limit)
+    At most four queries, two without `start`; none when the cache has the candles."""
+    before = min(MOST_LEAD, lead(requests))
+    if start is None:
+        whole = candles(key, timeframe, now, None, end, limit + _rounded(before))
+        window = whole[-limit:]
+    else:
+        window = candles(key, timeframe, now, start, end, limit)
+        earlier = candles(key, timeframe, now, None, timeframe.shift(window[0].open_time, -1), before) if window else []
+        whole = [*earlier, *window]
     if not window:
         return Computed([], compute(series_of([], timeframe), requests), 0, 0)
-    before = min(MOST_LEAD, lead(requests))
-    earlier = candles(key, timeframe, now, None, timeframe.shift(window[0].open_time, -1), before) if before else []
-    whole = [*earlier, *window]
     series = series_of(whole, timeframe)
     incomplete = sum(not candle.complete for candle in whole)
     return Computed(window, compute(series, requests), series.missing, incomplete)
+
+
+def _rounded(before: int) -> int:
+    """A lead that several sets of indicators share, and with it the cached candles."""
+    return -(-before // LEADS) * LEADS
 
 
 def closed(key: SeriesKey, timeframe: Timeframe, now: datetime, count: int) -> list[Candle]:

@@ -166,22 +166,23 @@ def make_scanner(chain):
     return with_defaults
 
 
-def catch_up(scanner, rounds=100):
-    """Rounds until a whole one has found nothing new."""
-    for _ in range(rounds):
+def catch_up(scanner, seconds=60):
+    """Rounds until a whole one has found nothing new. However busy the machine is, only time ends it: a lease of a
+    process that was killed is free when the database has noticed its end, and a node may be asked again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         before = scanner.cursor
         scanner.guarded_round()
-        if scanner.cursor is None and not scanner._progress.failures:
-            time.sleep(0.05)  # the lease of one that has just ended is free a moment later
         state = scanner._progress
-        if scanner.cursor is None or scanner.cursor != before or state.failures:
+        if scanner.cursor is None or state.failures:
+            time.sleep(0.05)
             continue
-        if scanner.cursor.block >= state.head.height - scanner.configuration.confirmations:
+        if scanner.cursor == before and scanner.cursor.block >= state.head.height - scanner.configuration.confirmations:
             return
     raise AssertionError(f"the scanner does not catch up: {scanner.cursor}, {scanner._progress}")
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it does not happen"

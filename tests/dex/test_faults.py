@@ -227,7 +227,7 @@ def test_a_node_that_answers_nonsense_one_time_in_four(chain, make_scanner, monk
             return super()._post(body)
 
     scanner = make_scanner([Drunk(chain.url), Drunk(chain.url)])
-    catch_up(scanner, rounds=300)
+    catch_up(scanner)
     assert_is_the_chains(chain)
 
 

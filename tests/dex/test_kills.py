@@ -64,7 +64,7 @@ def test_a_scanner_killed_twenty_times_ends_with_the_chains_state(chain, make_sc
         state = SystemState.objects.first()
         halfway += state is not None and 0 < state.last_processed_block < chain.height()
     assert halfway >= KILLS // 4  # else nothing was interrupted
-    catch_up(make_scanner(), rounds=300)
+    catch_up(make_scanner())
     assert_is_the_chains(chain)
 
 

@@ -1,9 +1,13 @@
-"""Five hundred operations in an order that nobody has chosen, with a model beside: chain, scanner and model agree."""
+"""Five hundred operations in an order that nobody has chosen, with a model beside: chain, scanner and model agree.
 
-from collections import deque
+DEX_OPERATIONS makes it more of them, in orders that DEX_SEED chooses (`python -m tests.soak.dex`)."""
+
+import os
+import time
+from collections import Counter, deque
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -12,7 +16,10 @@ from dex.models import Order, OrderEvent, ProcessedEvent, ScannedBlock, SystemSt
 from tests.dex.conftest import assert_is_the_chains, catch_up, stored_state
 
 pytestmark = pytest.mark.usefixtures("clean")
-DEEPEST = 8
+DEEPEST = 10
+STEPS = 50  # operations of one chain; then a new one begins
+OPERATIONS = int(os.environ.get("DEX_OPERATIONS", "500"))
+SEED = int(os.environ.get("DEX_SEED", "0"))
 
 
 def empty_tables():
@@ -20,7 +27,9 @@ def empty_tables():
         model.objects.all().delete()
 
 
-def machine(chain, make_scanner):  # noqa: C901 - the methods of one machine
+def machine(chain, make_scanner, tally):  # noqa: C901 - the methods of one machine
+    """`tally` counts what was done."""
+
     class Orders(RuleBasedStateMachine):
         def __init__(self):
             super().__init__()
@@ -35,28 +44,36 @@ def machine(chain, make_scanner):  # noqa: C901 - the methods of one machine
             self.past.append((chain.rpc("evm_snapshot"), dict(self.orders)))
             self.seen = False
 
-        @rule(user=st.integers(0, 2), amount=st.integers(1, 10**6))
-        def create(self, user, amount):
-            self.changing()
-            chain.create(user=user, amount=amount, price=1)
-            self.orders[len(self.orders) + 1] = (user, "PENDING")
+        @rule(users=st.lists(st.integers(0, 2), min_size=1, max_size=3), amount=st.integers(1, 10**6))
+        def create(self, users, amount):
+            for user in users:
+                tally["created"] += 1
+                self.changing()
+                chain.create(user=user, amount=amount, price=1)
+                self.orders[len(self.orders) + 1] = (user, "PENDING")
 
         @precondition(lambda self: self.orders)
         @rule(data=st.data(), kind=st.sampled_from(["EXECUTED", "CANCELLED"]))
         def close(self, data, kind):
-            number = data.draw(st.sampled_from(sorted(self.orders)))
+            pending = [number for number, (_, status) in sorted(self.orders.items()) if status == "PENDING"]
+            number = data.draw(
+                st.sampled_from(pending if pending and data.draw(st.integers(0, 3)) else sorted(self.orders))
+            )
             user, status = self.orders[number]
             self.changing()
             try:
                 chain.execute(number) if kind == "EXECUTED" else chain.cancel(number, user=user)
             except Refused:
                 assert status != "PENDING" or kind == "EXECUTED"  # too little for the pool to give anything
+                tally["refused by the contract"] += 1
             else:
+                tally[kind.lower()] += 1
                 assert status == "PENDING"
                 self.orders[number] = (user, kind)
 
         @rule(blocks=st.integers(1, 70))
         def mine(self, blocks):
+            tally["blocks mined at once"] += 1
             self.changing()
             chain.mine(blocks)
 
@@ -65,20 +82,21 @@ def machine(chain, make_scanner):  # noqa: C901 - the methods of one machine
         def reorganise(self, data):
             depth = data.draw(st.integers(1, len(self.past)))
             height = chain.height()
+            tally["reorganised"] += 1
             for _ in range(depth):
                 snapshot, before = self.past.pop()
             assert chain.rpc("evm_revert", snapshot)
             self.orders, self.seen = before, False
             chain.mine(height - chain.height() + 1)
 
-        @rule()
-        def scan(self):
+        @rule(anew=st.booleans())
+        def scan(self, anew):
+            tally["scanned"] += 1
+            if anew:
+                tally["(by a new scanner)"] += 1
+                self.scanner = make_scanner()
             catch_up(self.scanner)
             self.seen = True
-
-        @rule()
-        def restart(self):
-            self.scanner = make_scanner()
 
         @invariant()
         def stored_is_the_model(self):
@@ -94,13 +112,24 @@ def machine(chain, make_scanner):  # noqa: C901 - the methods of one machine
     return Orders
 
 
+def operations(tally):
+    return sum(number for name, number in tally.items() if not name.startswith("("))
+
+
 def test_chain_scanner_and_model_agree(chain, make_scanner):
+    tally, begun, rounds = Counter(), time.monotonic(), 0
     bounded = settings(
         max_examples=10,
-        stateful_step_count=50,
+        stateful_step_count=STEPS,
         deadline=None,
-        derandomize=True,
         suppress_health_check=list(HealthCheck),
         database=None,
+        report_multiple_bugs=False,
     )
-    run_state_machine_as_test(machine(chain, make_scanner), settings=bounded)
+    while operations(tally) < OPERATIONS:
+        one = seed(SEED + rounds)(machine(chain, make_scanner, tally))
+        run_state_machine_as_test(one, settings=bounded)
+        rounds += 1
+    for name, number in (*tally.most_common(), ("operations", operations(tally))):
+        print(f"{name:>24}  {number:,}")
+    print(f"{'seconds':>24}  {time.monotonic() - begun:.0f}")

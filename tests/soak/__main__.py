@@ -14,7 +14,9 @@ PROOFS = {
     "faults": ("ten minutes of faults of the exchange's streams", FAULTS),
     "candles": ("ten minutes of candles whose streams and answers fail", ["-m", "tests.soak.candles"]),
     "outages": ("the database away for two minutes, Redis for one", ["-m", "tests.soak.outages"]),
+    "tape": ("trades, mark prices, liquidations: the same, with a feed that is killed", ["-m", "tests.soak.tape"]),
     "kills": ("twenty kills", ["-m", "tests.soak.kills"]),
+    "dex": ("ten thousand operations of a chain, a scanner and a model", ["-m", "tests.soak.dex"]),
 }
 
 

@@ -30,8 +30,9 @@ WINDOWS = 4000  # different questions: none is asked twice
 
 
 def main() -> None:
+    python = peer_python()  # before the database: that one lives in a folder which ends with the run
     print(f"storage: {database.ready()}")
-    computing()
+    computing(python)
     fill()
     answers()
     closes()
@@ -51,25 +52,25 @@ def made(count: int) -> Series:
 # --- computing -------------------------------------------------------------------------------------------------------
 
 
-def computing() -> None:
+def computing(python: Path) -> None:
     series, ten, default = made(CANDLES), parse(TEN), parse(DEFAULT_SET)
     works = {"ten indicators": lambda: compute(series, ten), "the default set (17)": lambda: compute(series, default)}
     taken = interleaved(works, ROUNDS)
     rows: list[list[object]] = [[name, seconds * 1000, ""] for name, seconds in taken.items()]
-    if (peer := theirs(series)) is not None:
+    if (peer := theirs(series, python)) is not None:
         rows.append(["the ten by ta", peer["seconds"] * 1000, f"{peer['seconds'] / taken['ten indicators']:.0f} times"])
     show([f"{CANDLES} candles", "ms", "as long"], rows)
     if peer is not None:
         compared(series, peer["values"])
 
 
-def theirs(series: Series) -> dict | None:
+def theirs(series: Series, python: Path) -> dict | None:
     columns = {name: getattr(series, name).tolist() for name in ("open", "high", "low", "close", "volume")}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(columns, file)
         file.flush()
         script = Path(__file__).with_name("indicators_peer.py")
-        command = [peer_python(), script, file.name, str(PEER_ROUNDS)]
+        command = [python, script, file.name, str(PEER_ROUNDS)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"ta is left out: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")

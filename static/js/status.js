@@ -151,7 +151,7 @@ function drawFeed(chart) {
   document.getElementById("feed-sum").textContent = feeds.length ? `${fixed(rate, 0)} messages/s` : "";
   document.getElementById("live-sum").textContent = books.length ? `${right} of ${books.length} synced` : "";
   fill("connections", feeds.flatMap((one) => one.connections).map((one) => [[one.id], [one.state, { "data-level": CONDITIONS[one.state], "data-tip": `Since ${exact(one.since)}` }], [fixed(one.streams, 0)], [fixed(one.silent, 0), { "data-level": one.silent ? "amber" : "" }], [fixed(one.messagesPerSecond, 0)], [`${fixed(one.uptimePercent, 2)}%`, { "data-level": one.uptimePercent < 99 ? "amber" : "" }], [fixed(one.reconnects, 0)]]), "No feed is running.");
-  const audit = (one) => one.auditPercent === null ? ["–"] : [`${fixed(one.auditPercent, one.auditPercent === 100 ? 0 : 3)}%`, { "data-level": one.auditPercent < 100 ? "amber" : "", "data-tip": `Levels equal to the exchange's at ${exact(one.auditedAt)}` }];
+  const audit = (one) => one.auditPercent == null ? ["–"] : [`${fixed(one.auditPercent, one.auditPercent === 100 ? 0 : 3)}%`, { "data-level": one.auditPercent < 100 ? "amber" : "", "data-tip": `Levels equal to the exchange's at ${exact(one.auditedAt)}` }];
   const reach = (value, levels) => [levels ? (value === null ? "whole" : `${fixed(value, 2)}%`) : "–", { "data-tip": `${fixed(levels, 0)} levels` }];
   fill("live-books", books.map((one) => [[`${one.symbol} ${one.market}`, {}, chart(one)], [one.status, { "data-level": CONDITIONS[one.status], "data-tip": one.since ? `Since ${exact(one.since)}` : "" }], [one.ageMs === null ? "–" : age(one.ageMs)], reach(one.bidPercent, one.bidLevels), reach(one.askPercent, one.askLevels), [fixed(one.resyncs, 0)], audit(one)]), "No order book is live.");
 }

@@ -48,6 +48,7 @@ def live_feed(now):
     connection = {"id": "spot-1", "market": "SPOT", "state": "connected", "since": now - 60_000, "streams": 2}
     connection |= {"silent": 0, "messagesPerSecond": 20.6, "reconnects": 3, "uptimePercent": 99.5}
     reach = {"bidLevels": 900, "askLevels": 950, "bidPercent": 0.852, "askPercent": None, "resyncs": 1}
+    reach |= {"auditedAt": now - 60_000, "auditPercent": 100}
     book = {"symbol": "BTCUSDT", "market": "SPOT", "status": "connected", "since": now - 50_000, "ageMs": 120} | reach
     books = [book, book | {"symbol": "ETHUSDT", "status": "stale", "ageMs": 30_000}]
     return figures | {"pid": 7, "messagesPerSecond": 20.6, "connections": [connection], "books": books}
@@ -68,8 +69,8 @@ def test_tables_of_an_answer_are_shown(status):
     page.wait_for_function("() => document.querySelector('#gaps').innerText.includes('outage')")
     assert page.locator("#connections td").all_inner_texts() == ["spot-1", "connected", "2", "0", "21", "99.50%", "3"]
     told = page.locator("#live-books td").all_inner_texts()
-    assert told[:6] == ["BTCUSDT SPOT", "connected", "0 s", "0.85%", "whole", "1"]
-    assert told[6:8] == ["ETHUSDT SPOT", "stale"]
+    assert told[:7] == ["BTCUSDT SPOT", "connected", "0 s", "0.85%", "whole", "1", "100%"]
+    assert told[7:9] == ["ETHUSDT SPOT", "stale"]
     assert page.locator("#live-sum").inner_text() == "1 of 2 synced"
     assert page.locator("#live-books td[data-level=amber]").inner_text() == "stale"
     assert page.locator("#gaps tr td").all_inner_texts()[1:] == ["5", "all", "missing: outage"]

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from candles import services
-from candles.models import Hole, RangeRequest, SeriesState
+from candles.models import Hole, RangeRequest, RuleOutcome, SeriesState, StoredAnalysis
 from candles.selectors import Gap, gaps, incomplete_days, progress
 from candles.timeframes import DAY
 
@@ -198,6 +198,61 @@ class RangeRequestAdmin(ReadOnlyAdmin):
         if row.finished_at:
             return "100%"
         return f"{((row.done_until or row.start) - row.start) / (row.end - row.start) * 100:.0f}%"
+
+
+@admin.register(StoredAnalysis)
+class StoredAnalysisAdmin(ReadOnlyAdmin):
+    list_display = ("symbol", "market_type", "timeframe", "closed_at", "trend", "strength", "told", "candles", "lacks")
+    list_filter = ("market_type", "timeframe", "trend")
+    search_fields = ("symbol",)
+    show_full_result_count = False
+
+    @admin.display(description="candle", ordering="timestamp")
+    def closed_at(self, row: StoredAnalysis) -> str:
+        return _moment(row.timestamp)
+
+    @admin.display(description="signals")
+    def told(self, row: StoredAnalysis) -> str:
+        return ", ".join(f"{one['type']} {one['title']}" for one in row.signals[-3:]) or "–"
+
+    @admin.display(description="missing, incomplete")
+    def lacks(self, row: StoredAnalysis) -> str:
+        return f"{row.missing}, {row.incomplete}"
+
+
+@admin.register(RuleOutcome)
+class RuleOutcomeAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("symbol", "market_type", "timeframe", "rule", "after", "count", "right", "any_right", "moved", "any_moved"),
+        *("stretch", "computed_at"),
+    )
+    list_filter = ("market_type", "timeframe", "rule", "after")
+    search_fields = ("symbol",)
+
+    @admin.display(description="right", ordering="hit_rate")
+    def right(self, row: RuleOutcome) -> str:
+        return _figure(row.hit_rate, 100, ".1f")
+
+    @admin.display(description="any candle", ordering="base_rate")
+    def any_right(self, row: RuleOutcome) -> str:
+        return _figure(row.base_rate, 100, ".1f")
+
+    @admin.display(description="mean move", ordering="mean_move")
+    def moved(self, row: RuleOutcome) -> str:
+        return _figure(row.mean_move, 1, "+.3f")
+
+    @admin.display(description="any candle's", ordering="base_move")
+    def any_moved(self, row: RuleOutcome) -> str:
+        return _figure(row.base_move, 1, "+.3f")
+
+    @admin.display(description="over", ordering="candles")
+    def stretch(self, row: RuleOutcome) -> str:
+        lacks = f", {row.missing} missing, {row.incomplete} incomplete" if row.missing + row.incomplete else ""
+        return f"{row.candles:,} candles, {row.first:%Y-%m-%d} to {row.last:%Y-%m-%d}{lacks}"
+
+
+def _figure(value: float | None, factor: float, form: str) -> str:
+    return "–" if value is None else f"{value * factor:{form}}%"
 
 
 def _moment(moment: datetime | None) -> str:

@@ -1,14 +1,17 @@
 """Candles in the admin: how far each series is, what is missing, and ranges that are fetched again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from candles.models import Hole, MinuteCandle, RangeRequest, SeriesState
+from candles import backtests, services
+from candles.models import Hole, MinuteCandle, RangeRequest, RuleOutcome, SeriesState, StoredAnalysis
 from candles.services import KlineAnswer, store_answers
+from candles.timeframes import read_timeframe
 from tests.candles.factories import BTC, ETH, MINUTE, klines, noon
+from tests.pages.candle_market import minute_at
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/candles/seriesstate/"
@@ -84,3 +87,23 @@ def test_who_may_only_look_cannot_fetch(client, series):
     assert client.get(f"{LIST}fetch/?ids={series.pk}").status_code == 403
     assert client.post(f"{LIST}fetch/?ids={series.pk}", {}).status_code == 403
     assert client.get(f"{LIST}gaps/{series.pk}/").status_code == 200
+
+
+def test_analyses_and_backtests_can_be_looked_at_and_not_changed(admin, empty_redis):
+    top = datetime.now(UTC).replace(second=0, microsecond=0)
+    top -= timedelta(minutes=top.minute % 5)
+    services.store_klines([(BTC, [minute_at(top - n * MINUTE) for n in range(400, 0, -1)])])
+    five = read_timeframe("5")
+    services.derive(top)
+    backtests.keep(BTC, five, backtests.run(BTC, five, top))
+    page = admin.get("/admin/candles/storedanalysis/").content.decode()
+    row = StoredAnalysis.objects.get(timeframe="5")
+    assert f"{row.timestamp:%Y-%m-%d %H:%M} UTC" in page
+    assert f">{row.trend}<" in page
+    page = admin.get("/admin/candles/ruleoutcome/?rule=macd_cross").content.decode()
+    outcome = RuleOutcome.objects.get(rule="macd_cross", after=5)
+    assert f"{outcome.hit_rate * 100:.1f}%" in page
+    assert "80 candles" in page
+    for name, pk in (("storedanalysis", row.pk), ("ruleoutcome", outcome.pk)):
+        assert admin.get(f"/admin/candles/{name}/add/").status_code == 403
+        assert admin.post(f"/admin/candles/{name}/{pk}/delete/", {"post": "yes"}).status_code == 403

@@ -133,9 +133,12 @@ def store_answers(answers: Sequence[KlineAnswer], now: datetime | None = None, a
     return _stored(written, sum(len(answer.refused) for answer in checked))
 
 
-def store_klines(rows: Sequence[tuple[SeriesKey, Sequence[Kline]]], now: datetime | None = None) -> Stored:
-    """Stores closed minutes as a stream tells them, all or nothing, and tells listeners. A minute that follows the
-    newest known one widens what is known of its series; what a stream left out stays to be fetched.
+def store_klines(
+    rows: Sequence[tuple[SeriesKey, Sequence[Kline]]], now: datetime | None = None, within: bool = False
+) -> Stored:
+    """Stores closed minutes as a stream tells them, all or nothing, and tells listeners; `within` a transaction of the
+    caller's they are told once that is committed. A minute that follows the newest known one widens what is known of
+    its series; what a stream left out stays to be fetched.
 
     Raises one of markets.storage.DATABASE_AWAY; nothing is stored then."""
     at = now or datetime.now(UTC)
@@ -151,7 +154,10 @@ def store_klines(rows: Sequence[tuple[SeriesKey, Sequence[Kline]]], now: datetim
         _count(states, written, at)
         note_stale(written)
     refused = sum(len(klines) for _, klines in rows) - sum(len(good) for _, good in checked)
-    _tell(checked, written, announce=True)
+    if within:  # whoever hears of it may read at once
+        transaction.on_commit(lambda: _tell(checked, written, announce=True), robust=True)
+    else:
+        _tell(checked, written, announce=True)
     return _stored(written, refused)
 
 

@@ -31,7 +31,7 @@ BATCH = 20_000
 
 
 def _store(batch: Batch) -> services.Stored:
-    return services.store_klines(batch)
+    return services.store_klines(batch, within=True)
 
 
 CLOSED = kind("candles.closed", Batch, _store)

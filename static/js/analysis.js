@@ -252,7 +252,7 @@ function hover(time) {
 /** One request a turn: what is new, or now and then the analysis or the depth instead. */
 async function poll() {
   if (!pill.failure && (await askInstead())) return;
-  if (!pill.failure && live.on && performance.now() - askedAt < SELDOM) return;
+  if (!pill.failure && candles.last && live.on && performance.now() - askedAt < SELDOM) return;
   const asked = { ...choice };
   const fresh = await getJson(dataAddress(candles.last ? { after: sinceWhen() } : {}));
   if (PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;

@@ -7,8 +7,11 @@ import time
 import urllib.request
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
+from django.db import connection
 
+from candles import services
 from candles.candle import MINUTE_MS, SeriesKey
 from candles.models import MinuteCandle, SeriesState
 from candles.services import store_klines
@@ -190,6 +193,22 @@ def test_closed_minutes_wait_in_the_spool_while_the_database_is_away(empty_redis
     assert state.count == 3
     accept(CLOSED, [(BTC, rows)])  # once more changes nothing
     assert store_klines([(BTC, rows)]).changed == 0
+    until(lambda: len([body for body in told.of("BTCUSDT") if body["closed"]]) == 6)  # again once it is stored
+
+
+def test_listeners_are_told_when_what_they_are_told_can_be_read(own_spool, told):
+    """Whoever reads at once reads what is committed."""
+    seen = []
+    start = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def read(*arguments, **options):
+        with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+            seen.append(other.execute("SELECT count(*) FROM candles").fetchone()[0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services.broadcast, "publish", read)
+        accept(CLOSED, [(BTC, klines(start, 4))])
+    assert seen == [4]
 
 
 def test_every_minute_is_right_when_everything_fails(candles):

@@ -19,7 +19,7 @@ def overview(open_page):
         with page.expect_response(with_answer):
             page.goto(path)
         drawn(page, "overview")
-        page.wait_for_function("localStorage.getItem('alerts-newest') !== null")
+        page.wait_for_function("() => localStorage.getItem('alerts-newest') !== null")
         return page, watch
 
     return opened
@@ -52,7 +52,7 @@ def test_what_is_new_is_told_once_and_not_again_elsewhere(web, overview):
     assert page.locator(".toast a").get_attribute("href") == "/alerts/?symbol=AGUSDT&kind=spread"
     assert grave(page) == []
     half_a_minute(page)
-    page.wait_for_function("document.querySelectorAll('.toast').length === 0")
+    page.wait_for_function("() => document.querySelectorAll('.toast').length === 0")
     page.goto("/status/")
     drawn(page, "status")
     half_a_minute(page)
@@ -67,7 +67,7 @@ def test_many_at_once_are_a_few_and_a_sum(web, overview):
     assert len(toasts(page)) == 4
     assert "AFUSDT" in toasts(page)[-1]
     page.keyboard.press("Escape")
-    page.wait_for_function("document.querySelectorAll('.toast').length === 3")
+    page.wait_for_function("() => document.querySelectorAll('.toast').length === 3")
     page.locator(".toast button").first.click()
     assert len(toasts(page)) == 2
 
@@ -82,7 +82,7 @@ def test_one_that_is_read_stays(web, overview):
     assert len(toasts(page)) == 1
     page.mouse.move(5, 5)
     page.clock.fast_forward(10_500)
-    page.wait_for_function("document.querySelectorAll('.toast').length === 0")
+    page.wait_for_function("() => document.querySelectorAll('.toast').length === 0")
 
 
 def test_they_can_be_switched_off(web, overview):

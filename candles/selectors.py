@@ -343,7 +343,7 @@ def _named(key: SeriesKey) -> dict[str, Any]:
 
 def _candle(row: tuple[Any, ...], expected: int) -> Candle:
     """From a row of QUERIES, as if it were closed; `judged` says the rest."""
-    return Candle(datetime.fromtimestamp(row[0], UTC), *row[1:10], True, row[10], expected)
+    return Candle(*(datetime.fromtimestamp(row[0], UTC), *row[1:10], True, row[10], expected))
 
 
 def _judged(found: list[Candle], timeframe: Timeframe, settled: datetime, now: datetime) -> list[Candle]:

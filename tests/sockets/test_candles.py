@@ -1,6 +1,8 @@
 """/ws/chart-data and /ws?type=candles against a real web process: candles, indicators, refusals, repairs, silence."""
 
+import contextlib
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from math import isnan
 
@@ -163,15 +165,14 @@ def test_flat_candles_at_once_and_on_every_change(site, minutes):
 
 
 def test_a_repaired_minute_is_told_of(site, minutes, start, environment):
+    """In every candle that holds it, also in one that had closed."""
     name = NAMES[6]
-    with opened(site, f"/ws?symbol={name}&timeframe=1D") as client:
+    with opened(site, f"/ws?symbol={name}&timeframe=1D") as client, opened(site, f"/ws?symbol={name}") as other:
         assert told_by(client)["high"] < 999
-        run_python(environment, "-m", "tests.sockets.fill_candles", start.isoformat(), name, "2")
-        assert until(client, lambda message: message["high"] == 999)["timeframe"] == "1D"
-    with opened(site, f"/ws?symbol={name}&timeframe=1") as client:  # the closed one, too
-        told_by(client)
+        told_by(other)
         run_python(environment, "-m", "tests.sockets.fill_candles", start.isoformat(), name, "1")
-        assert until(client, lambda message: message["close"] == 998.5)["closed"] is True
+        assert until(client, lambda message: message["high"] == 999)["timeframe"] == "1D"
+        assert until(other, lambda message: message["close"] == 998.5)["closed"] is True
 
 
 def test_subscriptions_come_change_and_go(site, minutes):
@@ -269,11 +270,60 @@ def test_silence_is_told_as_not_live(site, minutes):
     name = NAMES[9]
     from candles.cache import OpenMinute, keep_open
 
-    ago = datetime.now(UTC) - timedelta(seconds=27)
-    keep_open([(key(name), OpenMinute(int(ago.timestamp() * 1000), minutes[COUNT]))])
+    now = datetime.now(UTC)
+    (minute,) = klines(now.replace(second=0, microsecond=0), 1)
+    keep_open([(key(name), OpenMinute(int((now - timedelta(seconds=25)).timestamp() * 1000), minute))])
     with opened(site, f"/ws?symbol={name}") as client:
         first = told_by(client)
-        assert (first["live"], first["timestamp"]) == (True, minutes[COUNT].open_time)
+        assert (first["live"], first["timestamp"]) == (True, minute.open_time)
         assert until(client, lambda message: not message["live"])["close"] == first["close"]
-        say(name, minutes[COUNT], trades=500)
+        say(name, minute, trades=500)
         assert told_by(client)["live"] is True
+
+
+def test_redis_goes_away_and_comes_back(site, minutes, servers):
+    """Meanwhile the candle says that it is not live; new clients have it from the store."""
+    name, kline = NAMES[2], minutes[COUNT]
+    with opened(site, f"/ws?symbol={name}") as client:
+        told_by(client)
+        say(name, kline, trades=1)
+        assert until(client, lambda message: message["trades"] == 1)["live"] is True
+        servers.redis.kill()
+        assert until(client, lambda message: not message["live"])["trades"] == 1
+        with opened(site, f"/ws?symbol={NAMES[1]}") as other:
+            assert told_by(other)["live"] is False
+        servers.redis.start()
+        end, trades, heard = time.monotonic() + 20, 2, None
+        while heard is None:
+            assert time.monotonic() < end
+            say(name, kline, trades=trades)
+            trades += 1
+            with contextlib.suppress(TimeoutError):
+                heard = until(client, lambda message: message["live"], 0.5)
+        assert heard["close"] == float(kline.close)
+
+
+def test_many_clients_get_every_price_in_order(site, minutes):
+    """Sixty clients of three series: none hears of another's, old after new, or what nobody said."""
+    names = NAMES[:3]
+    with contextlib.ExitStack() as stack:
+        clients = [(name, stack.enter_context(opened(site, "/ws/chart-data"))) for name in names for _ in range(20)]
+        for name, client in clients:
+            told_by(client)
+            subscribe(client, symbol=name, timeframe="15", indicators="rsi:5")
+        for name, client in clients:
+            assert price(client)["symbol"] == name
+        for trades in range(1, 21):
+            for name in names:
+                say(name, minutes[COUNT], trades=trades)
+            time.sleep(0.02)
+        for name, client in clients:
+            last, seen = 0, set()
+            while last < 20:
+                message = price(client)
+                assert message["symbol"] == name
+                base = seen.pop() if seen else message["data"]["trades"] - 1
+                seen.add(base)
+                number = message["data"]["trades"] - base
+                assert last < number <= 20
+                last = number

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from derivatives import rollups, store
+from derivatives import holes, rollups, store
 from derivatives.events import DepthUpdate, ForcedOrder, IdRange, Interest, Mark, Trade, missing_ids
 from derivatives.models import LIFETIMES, TradeGap
 from derivatives.series import ROLLUPS, kept_from
@@ -49,12 +49,16 @@ def roll_up(now: datetime, seconds: float | None = 40.0) -> int:
 
 
 def store_gaps(gaps: list[IdRange]) -> int:
-    """Writes down what is missing; a range that is known already stays as it is."""
-    made = TradeGap.objects.bulk_create(
-        [TradeGap(market_type=gap.market, symbol=gap.symbol, first=gap.first, last=gap.last) for gap in gaps],
-        ignore_conflicts=True,
-    )
-    return len(made)
+    """Writes down what is missing; a range that is known already stays as it is, unless this one goes further."""
+    return store.write_gaps(gaps)
+
+
+def find_holes(now: datetime) -> int:
+    """Writes down trades that are missing between stored ones and of which nobody knows, of the hours that are over and
+    of which the exchange still gives trades; gives how many ranges. It is what is left of a feed that was killed at the
+    wrong moment, or of a database that lost its last one."""
+    found = holes.unknown_holes(now)
+    return store.write_gaps(found) if found else 0
 
 
 def open_gaps(limit: int) -> Sequence[TradeGap]:

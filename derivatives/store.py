@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from derivatives.events import DepthUpdate, ForcedOrder, Interest, Mark, Trade
+from derivatives.events import DepthUpdate, ForcedOrder, IdRange, Interest, Mark, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +165,25 @@ def write_depth_updates(rows: Iterable[DepthUpdate]) -> int:
             for d in rows
         ),
     )
+
+
+GAPS = """
+    INSERT INTO agg_trade_gaps (market_type, symbol, first, last, found_at, state, missing, error)
+    SELECT market_type, symbol, first, max(last), now(), 'open', 0, ''
+    FROM unnest(%(markets)s::varchar[], %(symbols)s::varchar[], %(firsts)s::int8[], %(lasts)s::int8[])
+        AS told (market_type, symbol, first, last)
+    GROUP BY market_type, symbol, first ORDER BY market_type, symbol, first
+    ON CONFLICT (market_type, symbol, first) DO UPDATE
+    SET last = excluded.last, state = 'open', settled_at = NULL, missing = 0, error = ''
+    WHERE excluded.last > agg_trade_gaps.last
+"""
+
+
+def write_gaps(gaps: Sequence[IdRange]) -> int:
+    """Adds ranges that are not known; one that begins like a known one and goes further makes that longer, and open.
+    Gives how many were added or changed."""
+    columns = {"markets": "market", "symbols": "symbol", "firsts": "first", "lasts": "last"}
+    with connection.cursor() as cursor:
+        cursor.execute(GAPS, {name: [getattr(gap, field) for gap in gaps] for name, field in columns.items()})
+        changed: int = cursor.rowcount
+    return changed

@@ -15,3 +15,6 @@ def roll_up() -> None:
     hours = services.roll_up(datetime.now(UTC), 45.0)
     if hours:
         logger.debug("%d hours of futures events were brought up to date", hours)
+    found = services.find_holes(datetime.now(UTC))
+    if found:
+        logger.warning("%d ranges of trades are missing of which nobody knew; they are to be fetched", found)

@@ -135,6 +135,7 @@ class Tape:
                     it.next_funding_time, it.payload,
                 )
             )  # fmt: skip
+            self.urgent.set()
 
     def _liquidation(self, it: Liquidation) -> None:
         if it.symbol not in self._contracts:

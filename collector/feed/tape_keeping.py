@@ -53,7 +53,8 @@ class TapeKeeper:
         self._tape = tape
         self._on_lost = on_lost
         self._told = 0
-        # Gaps go first: a trade that is behind one says that it is there to be fetched.
+        # Gaps are stored first and taken last: the tape puts a gap before the trade behind it, so whatever is killed in
+        # between, no trade is stored whose gap is not. A trade behind a gap says that it is there to be fetched.
         self._courses = [
             Course("gaps", TRADE_GAPS, tape.gaps),
             Course("liquidations", FORCED_ORDERS, tape.forced_orders),
@@ -114,11 +115,9 @@ class TapeKeeper:
     def store(self) -> bool:
         """One batch of each kind; whether there may be more."""
         more = False
-        for course in self._courses:
-            items = course.basket.take()
-            if items:
-                self._keep(course, items, accept)
-                more = more or len(items) == BATCH
+        for course, items in self._taken(self._courses):
+            self._keep(course, items, accept)
+            more = more or len(items) >= BATCH
         dropped = sum(course.basket.dropped for course in self._courses)
         if dropped > self._told:
             self._on_lost(f"{dropped - self._told} events were dropped: storing them is too slow")
@@ -127,9 +126,16 @@ class TapeKeeper:
 
     def _relieve(self) -> None:
         while not self._ended.wait(LOOK_EVERY):
-            for course in self._courses:
-                while course.basket.room() < HALF and (items := course.basket.take()):
+            while crowded := [course for course in self._courses if course.basket.room() < HALF]:
+                for course, items in self._taken([self._courses[0], *crowded]):
                     self._keep(course, items, set_aside)
+
+    def _taken(self, courses: Sequence[Course]) -> list[tuple[Course, list[Any]]]:
+        """A batch of each of these, the first one (gaps) whole and taken last."""
+        found = [(course, course.basket.take()) for course in reversed(courses[1:])]
+        gaps = courses[0].basket
+        found.append((courses[0], gaps.take(max(BATCH, 2 * len(gaps)))))
+        return [(course, items) for course, items in reversed(found) if items]
 
     def _keep(self, course: Course, items: list[Any], way: Callable[[Any, Any], Any]) -> None:
         """Accepts a batch in this way. What cannot be is told, and trades among it are to be fetched."""

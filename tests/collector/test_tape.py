@@ -214,8 +214,8 @@ def test_raw_diffs_and_payloads_are_kept_where_they_are_wanted(tape, settings):
         until(stored, 40)
         reports = {one.kind: one for one in feed._tape_keeper.reports()}
     assert set(reports) == {"gaps", "liquidations", "trades", "marks", "depth"}
-    assert reports["depth"].stored > 0
-    assert 0 <= reports["trades"].lag < 20
+    assert min(reports[kind].stored for kind in ("depth", "trades", "marks", "liquidations")) > 0
+    assert not any(report.dropped for report in reports.values())
     assert set(DepthUpdate.objects.values_list("market_type", "symbol")) == {
         ("SPOT", "BTCUSDT"),
         ("FUTURES", "ETHUSDT"),

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derivatives import rollups, services
-from derivatives.events import ForcedOrder, Interest, Mark, Trade
+from derivatives.events import ForcedOrder, IdRange, Interest, Mark, Trade
 from derivatives.history import bucket_of, flow, interest, liquidated, marks
-from derivatives.models import ForceOrder, MarkPrice, OpenInterest, UnrolledHour
+from derivatives.models import ForceOrder, MarkPrice, OpenInterest, TradeGap, UnrolledHour
 from derivatives.models import Trade as TradeRow
 from derivatives.series import RELATIONS, ROLLUPS
 from markets.storage import storage_name
@@ -29,6 +29,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 def empty():
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE agg_trades, force_orders, mark_prices, open_interest, derivatives_unrolled")
+        cursor.execute("TRUNCATE agg_trade_gaps")
         if not rollups.is_continuous():
             cursor.execute("TRUNCATE " + ", ".join(RELATIONS))
             return
@@ -149,7 +150,7 @@ def check():
 
 
 @given(STEPS)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_equal_to_aggregation_from_scratch_after_every_step(nothing_stored, steps):
     """Batches in any order, repeated and late ones among them, and roll-ups at any time between."""
     empty()
@@ -241,3 +242,20 @@ def test_marks_stay_one_a_series_and_hour(nothing_stored):
         services.store_trades([trade(i), trade(i, "ETHUSDT")])
     assert UnrolledHour.objects.filter(source="agg_trades").count() == 6
     assert {rollup.source for rollup in ROLLUPS} >= set(UnrolledHour.objects.values_list("source", flat=True))
+
+
+def test_holes_of_which_nobody_knows_are_found_in_closed_hours(nothing_stored):
+    """Two trades an hour: 5 and 8 to 10 are missing (a whole hour among them), 3 is known to be lost."""
+    services.store_trades([trade(i) for i in (1, 2, 4, 6, 7, 11, 12)])
+    services.store_gaps([IdRange("SPOT", "BTCUSDT", 3, 3)])
+    services.settle(services.open_gaps(9)[0], [], NOW, "gone")
+    now = DAY + timedelta(hours=9)
+    assert services.find_holes(now) == 0, "hours that were not rolled up tell nothing"
+    rollups.roll_up(now)
+    assert services.find_holes(now) == 2
+    assert [(gap.first, gap.last) for gap in services.open_gaps(9)] == [(5, 5), (8, 10)]
+    assert services.find_holes(now) == 0
+    services.store_trades([trade(i) for i in (5, 8, 9, 10)])
+    rollups.roll_up(now)
+    TradeGap.objects.filter(state="open").update(state="filled")
+    assert services.find_holes(now) == 0

@@ -72,6 +72,7 @@ def test_payloads_are_kept_where_they_are_given():
 def test_a_gap_is_written_down_once_and_settled_by_what_is_stored():
     assert services.store_gaps([IdRange("SPOT", "BTCUSDT", 5, 8)]) == 1
     services.store_gaps([IdRange("SPOT", "BTCUSDT", 5, 8)])
+    services.store_gaps([IdRange("SPOT", "BTCUSDT", 5, 7)])
     gap = TradeGap.objects.get()
     now = moment(AT)
     assert services.settle(gap, [5, 6, 8], now, "gone") == 1
@@ -80,6 +81,16 @@ def test_a_gap_is_written_down_once_and_settled_by_what_is_stored():
     assert gap.state == "filled"
     services.store_trades([trade(6, market="SPOT")])
     assert stored_ids(gap, now - timedelta(days=1), now + timedelta(days=1)) == [6]
+
+
+def test_a_gap_that_goes_on_is_open_again():
+    services.store_gaps([IdRange("SPOT", "BTCUSDT", 5, 8), IdRange("SPOT", "BTCUSDT", 5, 7)])
+    services.settle(TradeGap.objects.get(), range(5, 9), moment(AT))
+    services.store_gaps([IdRange("SPOT", "BTCUSDT", 5, 8)])
+    assert TradeGap.objects.get().state == "filled"
+    services.store_gaps([IdRange("SPOT", "BTCUSDT", 5, 20)])
+    gap = TradeGap.objects.get()
+    assert (gap.last, gap.state, gap.settled_at) == (20, "open", None)
 
 
 def test_trades_page_by_page():

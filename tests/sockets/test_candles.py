@@ -19,7 +19,7 @@ from candles.timeframes import read_timeframe
 from markets.connections import broker_redis
 from tests.candles.factories import MINUTE, klines
 from tests.pages.conftest import run_python
-from tests.sockets.conftest import SYMBOLS
+from tests.sockets.conftest import SYMBOLS, running
 from tests.sockets.fill_candles import COUNT, NAMES, begin
 from tests.sockets.test_depth import close_code, opened, told_by, until
 
@@ -327,3 +327,16 @@ def test_many_clients_get_every_price_in_order(site, minutes):
                 number = message["data"]["trades"] - base
                 assert last < number <= 20
                 last = number
+
+
+def test_without_the_database_clients_are_told_to_come_again(environment, empty_redis):
+    with running(environment, DATABASE_URL="postgres://nobody@127.0.0.1:1/none") as site:
+        with opened(site, f"/ws?symbol={NAMES[0]}") as client:
+            code, said = close_code(client, 30)
+        assert (code, said[-1]["code"]) == (1013, "unavailable")
+        with opened(site, "/ws/chart-data") as client:
+            assert told_by(client) == WELCOME
+            subscribe(client, symbol=NAMES[0])
+            assert told_by(client, 30)["code"] == "unavailable"
+            client.send('{"type":"ping"}')
+            assert told_by(client) == {"type": "pong"}

@@ -100,9 +100,14 @@ def _add(batch: Gathered, added: StoredCount) -> None:
 
 def _locked(minute: datetime) -> CollectionMinute:
     """The minute's row, kept from others until the transaction ends."""
-    CollectionMinute.objects.get_or_create(minute=minute, defaults={"started_at": minute})
-    row: CollectionMinute = CollectionMinute.objects.select_for_update().get(minute=minute)
-    return row
+    rows = CollectionMinute.objects.select_for_update()
+    found: CollectionMinute | None = rows.filter(minute=minute).first()
+    if found is None:  # of many who see this at once, one makes it
+        CollectionMinute.objects.bulk_create(
+            [CollectionMinute(minute=minute, started_at=minute)], ignore_conflicts=True
+        )
+        found = rows.get(minute=minute)
+    return found
 
 
 def _open(opening: Opening) -> None:

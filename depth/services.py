@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from time import monotonic
 
@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 TOP_LEVELS = 20
+CONTESTED = timedelta(
+    minutes=3
+)  # of this age minutes are still stored by several: the feed, its successor, the polling
 # Rows as `depth.store` writes them, in the order of its columns.
 VolumeRow = tuple[str, str, Decimal, datetime, float, float, float, float, bool, bool]
 BookRow = tuple[
@@ -123,8 +126,11 @@ def measured(books: Sequence[CollectedBook], bands: Sequence[Decimal] | None = N
 def store_measured(rows: MeasuredBooks) -> StoredCount:
     """Stores volumes and books, all or nothing. One book a symbol, market and minute: a second one of the same minute
     is left out, with its rows."""
+    now = datetime.now(UTC)
+    contested = any(row[2] > now - CONTESTED for row in rows.books)
     with transaction.atomic():
-        added = StoredCount(store.write(store.DEPTH_SNAPSHOTS, rows.books), store.write(store.SNAPSHOTS, rows.volumes))
+        books = store.write(store.DEPTH_SNAPSHOTS, rows.books, contested)
+        added = StoredCount(books, store.write(store.SNAPSHOTS, rows.volumes, contested))
         if added.books or added.rows:
             _changed({row[:2] for row in rows.books} | {row[:2] for row in rows.volumes}, rows.volumes, added.rows)
         return added

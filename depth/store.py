@@ -91,8 +91,10 @@ RAISE = """
 """
 
 
-def write(table: Table, rows: Sequence[Sequence[Any]]) -> int:
+def write(table: Table, rows: Sequence[Sequence[Any]], contested: bool = False) -> int:
     """Adds rows (values in the order of `table.columns`) that are not there yet; rows that are stay as they are.
+    `contested`: somebody else may be storing the same ones now, which is no error and shall not look like one in the
+    database's log.
 
     Gives the number added. All or nothing, inside the caller's transaction where there is one."""
     if not rows:
@@ -100,6 +102,8 @@ def write(table: Table, rows: Sequence[Sequence[Any]]) -> int:
     names = [name for name, _ in table.columns]
     ordered = sorted(rows, key=itemgetter(*map(names.index, table.key)))  # everybody's order: no deadlocks
     with transaction.atomic():
+        if contested:
+            return _add_missing(table, ordered)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 _copy(cursor, _statement(COPY, table), table, ordered)

@@ -1,10 +1,11 @@
 """What goes in by COPY comes out as it was, once, and all or nothing."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from depth import selectors, services
 from depth.models import DepthSnapshot, Snapshot
@@ -47,6 +48,16 @@ def test_the_first_book_of_a_minute_stays(settings):
     assert services.store_books([again]) == services.StoredCount(0, 0)
     assert selectors.latest("BTCUSDT", "SPOT").bids[0][1] == 1
     assert Snapshot.objects.count() == len(settings.DEPTH_BANDS)
+
+
+@pytest.mark.parametrize(("age", "tried"), [(timedelta(0), 0), (timedelta(days=2), 2)])
+def test_what_others_store_at_the_same_time_is_no_error(age, tried):
+    """The database's log would tell each as one: of the newest minutes, several store the same."""
+    now = datetime.now(UTC) - age
+    services.store_books([collected(now)])
+    with CaptureQueriesContext(connection) as queries:
+        assert services.store_books([collected(now)]) == services.StoredCount(0, 0)
+    assert sum("ROLLBACK TO SAVEPOINT" in query["sql"] for query in queries) == tried
 
 
 def test_the_same_book_twice_in_one_batch_is_stored_once(settings):

@@ -47,7 +47,7 @@ FLOW = """
     WHERE market_type = %(market)s AND symbol = %(symbol)s AND trade_time >= %(start)s AND trade_time < %(end)s
     GROUP BY bucket ORDER BY bucket
 """
-SILENT = timedelta(seconds=30)  # between two mark prices, of which one comes each second or three
+SILENT = timedelta(minutes=1)  # between two mark prices; one comes each second or three, of a loaded past each minute
 
 
 @dataclass(frozen=True, slots=True)

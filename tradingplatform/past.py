@@ -15,9 +15,12 @@ from depth import rollups
 from depth.selectors import stored_symbols
 from depth.services import CollectedBook, minute_of, store_books
 from depth.volumes import Book, Side
+from derivatives import rollups as events
 from markets.models import Market
 from markets.selectors import collected_symbols
 from simulator.market import book_at, market_of
+from tradingplatform.past_events import HOURS as EVENT_HOURS
+from tradingplatform.past_events import hours_before, store_hour
 from tradingplatform.pool import begin
 
 HOURS = 48
@@ -45,6 +48,7 @@ def load(report: Report, now: datetime | None = None, processes: int = 2) -> int
     if state.finished_at:
         return 0
     series = wait_for_plan()
+    _load_events(state.until, [one.symbol for one in series if one.market == Market.FUTURES], processes)
     blocks = [state.until - timedelta(minutes=n) for n in range(BLOCK_MINUTES, HOURS * 60 + 1, BLOCK_MINUTES)]
     state.total, state.done = len(series) * HOURS * 60, 0
     state.save()
@@ -58,6 +62,14 @@ def load(report: Report, now: datetime | None = None, processes: int = 2) -> int
     state.finished_at = datetime.now(UTC)
     state.save(update_fields=["finished_at"])
     return added
+
+
+def _load_events(until: datetime, symbols: list[str], processes: int) -> None:
+    """A day of contracts, which takes a minute; what is there is left out."""
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=begin) as pool:
+        for done in [pool.submit(store_hour, start, symbols) for start in hours_before(until)]:
+            done.result()
+    events.refresh(datetime.now(UTC), until - timedelta(hours=EVENT_HOURS), until)
 
 
 def wait_for_plan(patience: float = 120.0) -> list[Series]:

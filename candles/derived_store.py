@@ -24,6 +24,7 @@ NOTE_STALE = """
     WHERE derived.exchange = written.exchange AND derived.market_type = written.market_type
       AND derived.symbol = written.symbol AND derived.stored_until > written.first
       AND (derived.reads_from IS NULL OR derived.reads_from <= written.last)
+      AND (derived.stale_from IS NULL OR derived.stale_from > written.first)
 """
 CLEAR_VALUES = sql.SQL("DELETE FROM indicators WHERE {} AND timestamp >= %s").format(TIMEFRAME)
 FORGET_VALUES = sql.SQL("DELETE FROM indicators WHERE {} AND timestamp < %s").format(TIMEFRAME)

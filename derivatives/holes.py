@@ -11,6 +11,7 @@ REACH = timedelta(hours=47)  # the exchange gives trades of two days
 MOST = 10_000  # ranges at once
 
 # The ids of an hour follow each other, and so do those of the next one, or else its trades are looked at.
+# What follows is not known where an hour between, or the next one, was added to since it was made.
 HOLES = """
     WITH hours AS (
         SELECT market_type, symbol, bucket, count, first_id, last_id,
@@ -18,7 +19,12 @@ HOLES = """
         FROM agg_trades_1h WHERE bucket >= %(since)s AND bucket < %(until)s
         WINDOW series AS (PARTITION BY market_type, symbol ORDER BY bucket)
     ), doubtful AS (
-        SELECT * FROM hours WHERE last_id - first_id + 1 <> count OR next_id <> last_id + 1
+        SELECT market_type, symbol, bucket, CASE WHEN NOT EXISTS (
+            SELECT FROM derivatives_unrolled AS mark
+            WHERE mark.source = 'agg_trades' AND mark.market_type = hours.market_type AND mark.symbol = hours.symbol
+              AND mark.hour > hours.bucket AND mark.hour <= hours.next_bucket
+        ) THEN next_id END AS next_id
+        FROM hours WHERE last_id - first_id + 1 <> count OR next_id <> last_id + 1
     ), between AS (
         SELECT doubtful.market_type, doubtful.symbol, pairs.id + 1 AS first, pairs.following - 1 AS last
         FROM doubtful CROSS JOIN LATERAL (

@@ -4,6 +4,7 @@ import contextlib
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,12 @@ from collector.exchanges.streams import (
     Answer,
     BestPrices,
     CandleUpdate,
+    DepthUpdate,
     Kind,
     Liquidation,
     MarkPrice,
     Shutdown,
+    Taken,
     Unreadable,
 )
 from depth.book import DepthDiff
@@ -282,3 +285,51 @@ def test_requests():
         "method": "SUBSCRIBE", "params": ["a@depth", "牛来usdt@kline_1m"], "id": 7,
     }  # fmt: skip
     assert json.loads(streams.unsubscribe(["a@depth"], 8))["method"] == "UNSUBSCRIBE"
+
+
+# --- the exchange's own words ---------------------------------------------------------------------------------------
+
+
+@recorded
+@pytest.mark.parametrize("file", ["usdm_frames.jsonl", "usdm_forceorder.jsonl"])
+def test_recorded_events_with_their_payloads_are_the_same_events(file):
+    """Unknown fields (`nq`, `ap`, `ps`) are in the payload, and nothing else is changed by keeping it."""
+    kinds = [Kind.TRADES, Kind.MARK_PRICE, Kind.LIQUIDATIONS]
+    keeping = STREAMS["binance"]({}, Taken(payloads=kinds, depth=[("FUTURES", "BTCUSDT")]))
+    kept = 0
+    for line in lines(file):
+        plain, whole = streams.parse("FUTURES", line), keeping.parse("FUTURES", line)
+        told = [message for message in whole.messages if not isinstance(message, DepthUpdate)]
+        for one, other in zip(plain.messages, told, strict=True):
+            if isinstance(one, AggregateTrade | MarkPrice | Liquidation):
+                assert json.loads(other.payload) == json.loads(line)["data"]
+                other = msgspec.structs.replace(other, payload=None)
+                kept += 1
+            assert one == other
+    assert kept > 0
+
+
+def test_only_chosen_payloads_and_diffs_are_kept():
+    keeping = STREAMS["binance"]({}, Taken(payloads=[Kind.MARK_PRICE], depth=[("FUTURES", "BTCUSDT")]))
+    diff = (
+        '{"stream":"%s@depth@100ms","data":{"e":"depthUpdate","E":5,"s":"%s","U":8,"u":9,"pu":7,"b":[["1.10","0"]],'
+        '"a":[],"new":1}}'
+    )
+    chosen = keeping.parse("FUTURES", diff % ("btcusdt", "BTCUSDT")).messages
+    assert [type(message) for message in chosen] == [DepthDiff, DepthUpdate]
+    raw = chosen[1]
+    assert (raw.first_update_id, raw.final_update_id, raw.previous_update_id, raw.event_time) == (8, 9, 7, 5)
+    assert (json.loads(raw.payload)["new"], json.loads(raw.payload)["b"]) == (1, [["1.10", "0"]])
+    assert [type(one) for one in keeping.parse("FUTURES", diff % ("ethusdt", "ETHUSDT")).messages] == [DepthDiff]
+    mark = (
+        '{"e":"markPriceUpdate","E":5,"s":"%s","p":"1.5","ap":"1.5","P":"1","i":"1","r":"0.01","T":9,"st":%d,"new":[]}'
+    )
+    every = ",".join([mark % ("BTCUSDT", 1), mark % ("BTCUSD_PERP", 2), mark % ("ETHUSDT", 1)])
+    told = keeping.parse("FUTURES", f'{{"stream":"!markPrice@arr@1s","data":[{every}]}}').messages
+    assert [(one.symbol, json.loads(one.payload)["s"]) for one in told] == [("BTCUSDT",) * 2, ("ETHUSDT",) * 2]
+
+
+def test_mark_prices_each_second_or_third():
+    slow = STREAMS["binance"]({}, Taken(mark_price_seconds=3))
+    assert slow.stream("FUTURES", Kind.MARK_PRICE, None) == "!markPrice@arr"
+    assert slow.stream("FUTURES", Kind.MARK_PRICE, "BTCUSDT") == "btcusdt@markPrice"

@@ -1,10 +1,12 @@
 """Reading a chain's past: the scanner beside web3.py's plain loop of get_logs with a row saved for each event."""
 
+import random
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Thread
 
 from bench import database
 from bench.tables import show
@@ -13,6 +15,7 @@ ANVIL_BLOCKS, EVENTS_A_BLOCK = 5_000, 10
 SYNTHETIC_BLOCKS, EVERY = 100_000, 2
 PEER_EVENTS = 600  # the peer's rate is that of its first events; all of them would take minutes
 PEER_RANGE = 1_000
+HEAD_BLOCKS = 30
 BLOCK_GAS = 1_000_000
 
 
@@ -24,6 +27,9 @@ def main() -> None:
     with synthetic_chain() as url:
         rows.append(measured(f"synthetic node, {SYNTHETIC_BLOCKS:,} blocks", url))
     show(("chain", "events", "ours s", "ours events/s", "web3 + ORM events/s", "times"), rows)
+    with anvil_chain(ready=False) as url:
+        lags = head_lags(url)
+    show(("blocks at the head", "seconds until stored: p50", "p95", "longest"), [lags])
     print(f"storage: {storage}. The peer's rate is that of its first {PEER_EVENTS:,} events.")
 
 
@@ -31,6 +37,38 @@ def measured(name, url):
     seconds, stored = ours(url)
     peer = plain_loop(url)
     return name, f"{stored:,}", seconds, stored / seconds, peer, stored / seconds / peer
+
+
+def head_lags(url):
+    """How long after its block an order stands in the database, with the scanner as it runs: (blocks, seconds...)."""
+    from collector.chains import devchain
+    from collector.chains.anvil import ORDERS, ROUTER
+    from collector.chains.evm import Node
+    from collector.scanner import Configuration, Scanner
+    from dex.models import Order
+
+    empty()
+    chain = devchain.DevChain(url)
+    user = chain.accounts()[1]
+    tokens = devchain.set_up(chain, [user]).tokens
+    scanner = Scanner([Node(url)], Configuration(ORDERS, ROUTER, confirmations=0))
+    thread = Thread(target=scanner.run)
+    thread.start()
+    dice, lags = random.Random(5), []
+    try:
+        for number in range(1, HEAD_BLOCKS + 1):
+            time.sleep(dice.uniform(0.05, 1.0))
+            values = (tokens["dUSDT"], tokens["dBTC"], 10**6, 10**18, 0)
+            chain.send(user, ORDERS, "createOrder(address,address,uint256,uint256,uint8)", *values)
+            mined = time.perf_counter()
+            while not Order.objects.filter(order_id=number).exists():
+                time.sleep(0.005)
+            lags.append(time.perf_counter() - mined)
+    finally:
+        scanner.stop.set()
+        thread.join()
+    lags.sort()
+    return HEAD_BLOCKS, lags[len(lags) // 2], lags[int(len(lags) * 0.95)], lags[-1]
 
 
 def empty():
@@ -118,18 +156,23 @@ def synthetic_chain():
 
 
 @contextmanager
-def anvil_chain():
-    """A real node whose contract, at the orders' address, is a few instructions that log ten creations a call."""
+def anvil_chain(ready=True):
+    """A real node whose contract, at the orders' address, is a few instructions that log ten creations a call, with
+    the blocks of it; not `ready`, an empty chain."""
     from collector.chains import anvil
     from collector.chains.devchain import DevChain
     from tradingplatform.supervisor import free_port
 
     port = free_port()
-    command = [*anvil.command(anvil.anvil(), port), "--no-mining", "--gas-limit", str(BLOCK_GAS)]
+    special = ["--no-mining", "--gas-limit", str(BLOCK_GAS)] if ready else []
+    command = [*anvil.command(anvil.anvil(), port), *special]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as node:
         try:
             chain = DevChain(f"http://127.0.0.1:{port}")
             chain.wait(30)
+            if not ready:
+                yield chain.url
+                return
             chain.rpc("anvil_setCode", anvil.ORDERS, emitter())
             call = {"from": chain.accounts()[0], "to": anvil.ORDERS, "gas": hex(BLOCK_GAS)}  # a block holds one
             calls = [("eth_sendTransaction", [{**call, "nonce": hex(number)}]) for number in range(ANVIL_BLOCKS)]

@@ -3,6 +3,7 @@ order at the head; finds reorganisations, changes nodes that fail, gives way to 
 
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,9 @@ from markets.storage import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
-POLL = 1.0  # seconds between two looks at the head
+POLL = 0.4  # seconds between two looks at the head while a block may come
+LONGEST_POLL = 3.0  # and while none can be due: blocks have a rhythm
+RHYTHM = 8  # newest blocks whose distances tell it
 DEEP = 64  # blocks behind from which on ranges are read in parallel
 NOTE_EVERY = 3.0
 QUOTE_EVERY = 10.0
@@ -57,6 +60,7 @@ class _Progress:
 
     head: Block | None = None
     head_at: float = field(default_factory=monotonic)
+    spacing: deque[float] = field(default_factory=lambda: deque(maxlen=RHYTHM))  # seconds a block, by the chain's clock
     status: str = "recovering"
     failures: int = 0
     error: str = ""
@@ -150,7 +154,7 @@ class Scanner:
         self._progress.status = "live" if behind >= 0 else "waiting"
         self._note(node)
         self._ask_for_facts(node)
-        return 0.0 if behind > DEEP else POLL
+        return 0.0 if behind > DEEP else self._pause()
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
@@ -245,12 +249,22 @@ class Scanner:
 
     def _watch_head(self, head: Block) -> None:
         """Remembers the head; a node whose head stands still for long gives way to another."""
-        progress = self._progress
-        if progress.head is None or head.hash != progress.head.hash:
+        progress, before = self._progress, self._progress.head
+        if before is None or head.hash != before.hash:
+            if before is not None and head.height > before.height:
+                progress.spacing.append((head.time - before.time).total_seconds() / (head.height - before.height))
             progress.head, progress.head_at = head, monotonic()
         elif len(self.nodes) > 1 and monotonic() - progress.head_at > STUCK_AFTER:
             progress.head_at = monotonic()
             self._next_node()
+
+    def _pause(self) -> float:
+        """Seconds until the next look: soon, or only shortly before a block can be due, which spares the node."""
+        progress = self._progress
+        if not progress.spacing:
+            return POLL
+        due = 0.8 * min(progress.spacing) - (monotonic() - progress.head_at)
+        return min(max(due, POLL), LONGEST_POLL)
 
     # --- beside the blocks -------------------------------------------------------------------------------------------
 

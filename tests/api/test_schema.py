@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from drf_spectacular.validation import validate_schema
@@ -11,6 +12,7 @@ from api.urls import described, resources
 from api.views.documentation import openapi
 
 LATER = {"schema", "docs"}  # they describe, and are not described
+PARAMETERS = {"order_id": "{id}"}  # as people write them
 
 CALLS = (
     ("get", "health"),
@@ -134,3 +136,12 @@ def test_the_page_holds_no_script_and_no_foreign_address(client, db):
     script = client.get("/api/v1/docs?script=")
     assert script["Content-Type"].startswith("application/javascript")
     assert "/api/v1/schema" in script.content.decode()
+
+
+def test_the_documentation_names_every_address():
+    told = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = "\n".join(line for line in told.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`(?:(?:GET|POST|PUT|DELETE) )?([a-z][a-z/{}_-]*)", rows))
+    addresses = {path.removeprefix("/api/v1/") for path in openapi()["paths"]}
+    spelled = {re.sub(r"\{(\w+)\}", lambda found: PARAMETERS.get(found[1], found[0]), one) for one in addresses}
+    assert spelled - named - LATER == set()

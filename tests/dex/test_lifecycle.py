@@ -3,10 +3,12 @@
 import json
 import shutil
 import subprocess
+import time
 from decimal import Decimal
 
 import pytest
 
+from collector import scanner as scanner_module
 from collector.chains import devchain
 from collector.chains.evm import Refused
 from dex.models import Order, OrderEvent, SystemState, Token
@@ -163,3 +165,18 @@ def test_far_behind_and_near_the_head_give_the_same(chain, make_scanner):
     scanner = make_scanner()
     catch_up(scanner)
     assert_is_the_chains(chain)
+
+
+def test_the_head_is_looked_at_when_a_block_can_be_due(make_scanner):
+    """Soon where blocks are quick or their rhythm is not known; of slow ones not before one can come."""
+    scanner = make_scanner()
+    assert scanner._pause() == scanner_module.POLL
+    scanner._progress.spacing.extend([13.0, 12.0, 24.0])
+    scanner._progress.head_at = time.monotonic()
+    assert scanner._pause() == scanner_module.LONGEST_POLL
+    scanner._progress.head_at -= 8
+    assert scanner_module.POLL < scanner._pause() < 2
+    scanner._progress.head_at -= 2
+    assert scanner._pause() == scanner_module.POLL
+    scanner._progress.spacing.append(0.25)
+    assert scanner._pause() == scanner_module.POLL

@@ -26,6 +26,7 @@ from depth.volumes import BandVolumes, Book, Floats, Side, SideSums, book_from_l
 
 MOST_LEVELS = 10_000  # a side
 LARGEST = 1e300  # a price or quantity beyond it is no number
+NEAR = 24  # levels: within so many of the one before stand most of a diff's
 Level = tuple[float, float]  # price, quantity
 
 
@@ -98,8 +99,12 @@ class _Ladder:
         end, at, last = len(keys), 0, -inf
         for price, quantity in levels:
             key = price * sign
-            # Exchanges send levels sorted, one way or the other: the one before halves what is to be searched.
-            at = bisect_left(keys, key, at) if key >= last else bisect_left(keys, key, 0, at)
+            # Exchanges send levels sorted, one way or the other, and most stand near the one before.
+            if key >= last:
+                at = bisect_left(keys, key, at)
+            else:
+                near = at - NEAR
+                at = bisect_left(keys, key, near if near > 0 and keys[near] < key else 0, at)
             last = key
             if at < end and keys[at] == key:
                 if quantity:

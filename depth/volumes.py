@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 SideSums = tuple[list[float], list[float], list[bool]]  # volumes, values, complete: one of each for a band
 # Far above the error of a bound computed in float64 (about 4e-16), far below any tick's share of a price.
 _SLACK = 1e-12
+FEW = 500  # levels that are multiplied faster than left out
 
 
 class InvalidBook(ValueError):
@@ -106,7 +107,13 @@ def measure(book: Book, bands: Sequence[Decimal]) -> list[BandVolumes]:
 
 
 def rows(bands: Sequence[Decimal], bids: SideSums, asks: SideSums) -> list[BandVolumes]:
-    return [BandVolumes(*row) for row in zip(bands, bids[0], asks[0], bids[1], asks[1], bids[2], asks[2], strict=True)]
+    # Named one by one: it is done for every state of every live book, and faster so.
+    return [
+        BandVolumes(band, bid_volume, ask_volume, bid_value, ask_value, bid_complete, ask_complete)
+        for band, bid_volume, ask_volume, bid_value, ask_value, bid_complete, ask_complete in zip(
+            bands, bids[0], asks[0], bids[1], asks[1], bids[2], asks[2], strict=True
+        )
+    ]
 
 
 def ladder(side: Side, sign: int) -> tuple[Floats, Floats, float]:
@@ -122,30 +129,40 @@ def side_sums(keys: Floats, quantities: Floats, edge: float, sign: int, bands: S
     which every level is known, -inf when the side is known whole. There must be a level."""
     best, count = float(keys[-1]), len(bands)
     bounds = _factors(tuple(bands), sign) * best
-    found = keys.searchsorted(bounds).tolist()
+    at = keys.searchsorted(bounds)
+    found = at.tolist()
     starts, certain = found[:count], found[count:]
     if starts != certain:  # a level this close to a bound needs exact arithmetic, and hardly any is
         for i, (start, end) in enumerate(zip(starts, certain, strict=True)):
             outside = (at for at in range(start, end) if _distance(float(keys[at]), best, bands[i], sign) > 0)
             starts[i] = max(outside, default=start - 1) + 1
-    within = (bounds > edge).tolist()
-    complete, possible = within[:count], within[count:]
-    if complete != possible:
-        complete = [
-            sure or (may and _distance(edge, best, band, sign) >= 0)
-            for sure, may, band in zip(complete, possible, bands, strict=True)
-        ]
-    volumes, values = _sums(keys, quantities, starts)
+        at = np.array(starts)
+    complete = [True] * count if edge == -inf else _known(bounds.tolist(), edge, best, sign, bands)
+    volumes, values = _sums(keys, quantities, at[count - 1 :: -1], starts)
     return volumes, values if sign > 0 else [-value for value in values], complete
 
 
-def _sums(keys: Floats, quantities: Floats, starts: list[int]) -> tuple[list[float], list[float]]:
-    """Sums of quantities and of keys times quantities from each start to the end; starts descend."""
+def _known(bounds: list[float], edge: float, best: float, sign: int, bands: Sequence[Decimal]) -> list[bool]:
+    """Whether the side is known up to each band's bound. `bounds` as `_factors` has them."""
+    count = sure = len(bands)
+    if bounds[count - 1] <= edge:  # bounds go away from the best price
+        sure = next(i for i in range(count) if bounds[i] <= edge)
+    complete = [True] * sure + [False] * (count - sure)
+    for i in range(sure, count):
+        if bounds[count + i] <= edge:
+            break
+        complete[i] = _distance(edge, best, bands[i], sign) >= 0  # as near as this hardly one ever is
+    return complete
+
+
+def _sums(keys: Floats, quantities: Floats, at: NDArray[np.intp], starts: list[int]) -> tuple[list[float], list[float]]:
+    """Sums of quantities and of keys times quantities from each start to the end; starts descend, `at` are the same
+    ascending."""
     far = starts[-1]
-    inside = quantities[far:]
-    at = np.array(starts[::-1]) - far
-    volumes = np.add.reduceat(inside, at).tolist()
-    values = np.add.reduceat(keys[far:] * inside, at).tolist()
+    if far > FEW:
+        keys, quantities, at = keys[far:], quantities[far:], at - far
+    volumes = np.add.reduceat(quantities, at).tolist()
+    values = np.add.reduceat(keys * quantities, at).tolist()
     if len(set(starts)) < len(starts):  # reduceat gives an empty segment its neighbour's first value
         for i in range(len(starts) - 1):
             if at[i] == at[i + 1]:
@@ -160,6 +177,7 @@ def _factors(bands: tuple[Decimal, ...], sign: int) -> Floats:
     return np.concatenate((exact - sign * _SLACK, exact + sign * _SLACK))
 
 
+@lru_cache(maxsize=4096)  # the same level stands on the same bound for as long as the best price does
 def _distance(key: float, best: float, band: Decimal, sign: int) -> Decimal:
     """Distance of a key beyond the band's bound, exactly: above 0 it is outside, at 0 it stands on the bound.
 

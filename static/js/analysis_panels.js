@@ -22,7 +22,7 @@ function testedText({ tested, testedFrom, testedTo, testedMissing }) {
   if (!tested) return "";
   const lacks = testedMissing ? `, ${fixed(testedMissing, 0)} incomplete` : "";
   const shape = testedTo - testedFrom < YEAR ? "day" : "month";
-  return `tested on ${fixed(tested, 0)} candles, ${clock(testedFrom, shape)} to ${clock(testedTo, shape)}${lacks}`;
+  return `Tested on ${fixed(tested, 0)} candles, ${clock(testedFrom, shape)} to ${clock(testedTo, shape)}${lacks}.`;
 }
 
 function showTrend(analysis, problem) {

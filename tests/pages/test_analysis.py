@@ -323,7 +323,7 @@ def test_the_rules_votes_signals_and_levels_are_told(analysis):
         assert str(answer["signals"][-1]["past"][0]["count"]) in past.first.inner_text()
         told_past = page.locator("#signals article").first.inner_text()
         assert "no promise" in told_past or "No past signal" in told_past
-        assert f"tested on {answer['tested']:,} candles, " in page.locator("#tested").inner_text()
+        assert f"Tested on {answer['tested']:,} candles, " in page.locator("#tested").inner_text()
     assert page.locator("#levels tr").count() >= len(answer["support_levels"]) + len(answer["fibonacci_levels"])
     told(page, "Depth DIFF ±1%", 1)
     assert any("/api/v1/chart-data" in url and "type=both" in url for url in watch.requests)

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from candles.candle import SeriesKey
+from markets.storage import REFRESH
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS_AT_ONCE = 8  # of one series in one transaction
@@ -62,7 +63,6 @@ MAKE = sql.SQL("""
     WHERE {series} AND {time} >= %(start)s AND {time} < %(end)s AND {chosen}
     GROUP BY 1, 2, 3, 4
 """)
-REFRESH = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)"
 
 Marks = dict[SeriesKey, dict[datetime, list[int]]]
 

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from depth.models import LIFETIMES
+from markets.storage import REFRESH
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,6 @@ MAKE_DAY = sql.SQL("""
     WHERE bucket >= %(day)s AND bucket < %(day)s + INTERVAL '1 day'
     GROUP BY symbol, market_type, depth
 """).format(columns=COLUMNS, figures=FROM_HOURS)
-REFRESH = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)"
 
 
 def hour_of(moment: datetime) -> datetime:

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from derivatives.series import DAY, HOUR, ROLLUPS, Rollup, day_of, hour_of, settled_before
+from markets.storage import REFRESH
 
 LOCK = 0x6576656E7473  # "events": one roller at a time
 HOURS_AT_ONCE = 48  # of one series in one transaction
@@ -58,7 +59,6 @@ MATERIALIZED = """
     SELECT materialization_hypertable_schema, materialization_hypertable_name
     FROM timescaledb_information.continuous_aggregates WHERE view_name = %s
 """
-REFRESH = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)"
 PARAMETERS = {"market_type": "%(market)s", "symbol": "%(symbol)s"}
 
 

@@ -10,6 +10,9 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 # What a database that cannot be reached, or breaks off, is known by.
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, PoolClosed)
+# Makes a stretch of a continuous aggregate anew (its name, from, until). Forced: the extension's own notes of what has
+# changed lack rows that came after a transaction on the same connection was rolled back; our marks do not.
+REFRESH = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz, force => true)"
 
 
 def storage_name() -> str:

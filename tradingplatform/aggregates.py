@@ -8,8 +8,6 @@ from psycopg import sql
 from depth.rollups import FROM_HOURS, FROM_MINUTES
 
 RELATIONS = ("snapshots_agg_1h", "snapshots_agg_1d")
-# Inside the raw rows' lifetime: a refresh of what was dropped would erase what was made of it.
-REFRESH_WINDOW = "59 days"
 
 TABLES = "SELECT relname FROM pg_class WHERE oid IN (to_regclass(%s), to_regclass(%s)) AND relkind = 'r'"
 IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM {relation})"
@@ -41,10 +39,9 @@ CREATE_DAYS = sql.SQL("""
     FROM snapshots_agg_1h AS hours GROUP BY 1, 2, 3, 4
     WITH NO DATA
 """).format(figures=FROM_HOURS)
-REFRESH_POLICY = """
-    SELECT add_continuous_aggregate_policy({relation}, start_offset => INTERVAL {window},
-        end_offset => INTERVAL {lag}, schedule_interval => INTERVAL '1 hour', if_not_exists => true)
-"""
+# The roll-up alone refreshes: what a job of the database is about to commit, a refresh beside it takes for done, and
+# hours would lose their marks before their sums are there.
+NO_REFRESH_POLICY = "SELECT remove_continuous_aggregate_policy({relation}, if_exists => true)"
 HAS_TRIGGER = "SELECT 1 FROM pg_trigger WHERE tgname = 'snapshots_mark' AND tgrelid = 'snapshots'::regclass"
 CREATE_FUNCTION = """
     CREATE OR REPLACE FUNCTION snapshots_mark() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -102,9 +99,8 @@ def _create_views() -> None:
     with connection.cursor() as cursor:
         cursor.execute(CREATE_HOURS)
         cursor.execute(CREATE_DAYS)
-        for name, lag in zip(RELATIONS, ("1 hour", "1 day"), strict=True):
-            parts = {"relation": sql.Literal(name), "window": sql.Literal(REFRESH_WINDOW), "lag": sql.Literal(lag)}
-            cursor.execute(sql.SQL(REFRESH_POLICY).format(**parts))
+        for name in RELATIONS:
+            cursor.execute(sql.SQL(NO_REFRESH_POLICY).format(relation=sql.Literal(name)))
 
 
 def _create_trigger() -> None:

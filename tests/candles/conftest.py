@@ -14,7 +14,7 @@ def empty():
         cursor.execute("TRUNCATE candles_derived, indicators, analysis, candles_backtests")
         for name in rollups.RELATIONS:
             if rollups.is_continuous():
-                cursor.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL)", [name])
+                cursor.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL, force => true)", [name])
             else:
                 cursor.execute(f"TRUNCATE {name}")
 

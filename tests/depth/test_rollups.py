@@ -37,7 +37,7 @@ def empty():
             cursor.execute("TRUNCATE snapshots_agg_1h, snapshots_agg_1d")
             return
         for name in ("snapshots_agg_1h", "snapshots_agg_1d"):
-            cursor.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL)", [name])
+            cursor.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL, force => true)", [name])
             cursor.execute("SELECT count(*) FROM " + name)
             assert cursor.fetchone()[0] == 0
 

@@ -1,12 +1,13 @@
 // Liquidations over the price: a bubble a step and side, its area after what was liquidated.
 
-const [LEAST, MOST] = [3, 24]; // pixels of a radius
+const LEAST = 1.5; // pixels of a radius
+const OUTLINED = 4;
 
 /** A series primitive. `show` takes {time, price, notional, position}, times as the chart has them. */
 export class Bubbles {
   constructor() {
     this.items = [];
-    this.views = [{ zOrder: () => "top", renderer: () => ({ draw: (target) => this.draw(target) }) }];
+    this.views = [{ zOrder: () => "bottom", renderer: () => ({ draw: (target) => this.draw(target) }) }];
   }
   attached({ chart, series, requestUpdate }) {
     [this.chart, this.series, this.requestUpdate] = [chart, series, requestUpdate];
@@ -36,16 +37,18 @@ export class Bubbles {
     const scale = this.chart.timeScale();
     const most = this.items[0].notional || 1;
     target.useMediaCoordinateSpace(({ context, mediaSize }) => {
+      const largest = Math.min(20, 7 + mediaSize.width / 90); // there is less room on a phone
       for (const { time, price, notional, position } of this.items) {
         const [x, y] = [scale.timeToCoordinate(time), this.series.priceToCoordinate(price)];
-        if (x === null || y === null || x < -MOST || x > mediaSize.width + MOST) continue;
+        if (x === null || y === null || x < -largest || x > mediaSize.width + largest) continue;
         context.beginPath();
-        context.arc(x, y, Math.max(LEAST, Math.sqrt(notional / most) * MOST), 0, Math.PI * 2);
+        const radius = Math.max(LEAST, Math.sqrt(notional / most) * largest);
+        context.arc(x, y, radius, 0, Math.PI * 2);
         context.fillStyle = context.strokeStyle = this.colors[position];
-        context.globalAlpha = 0.3;
+        context.globalAlpha = radius < OUTLINED ? 0.55 : 0.28;
         context.fill();
-        context.globalAlpha = 0.95;
-        context.stroke();
+        context.globalAlpha = 0.8;
+        if (radius >= OUTLINED) context.stroke();
       }
       context.globalAlpha = 1;
     });

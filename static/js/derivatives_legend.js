@@ -7,7 +7,7 @@ const byId = (id) => document.getElementById(id);
 const SOURCES = { candles: "from candles", trades: "from trades" };
 
 function part(text, kind) {
-  const made = document.createElement(kind === "name" ? "span" : "b");
+  const made = document.createElement(kind.startsWith("name") ? "span" : "b");
   made.className = kind;
   made.textContent = text;
   return made;
@@ -39,7 +39,7 @@ function price({ state, contract, now, time }, point) {
   const parts = [part(`${state.symbol} mark price · ${stepText(contract.step)}`, "name")];
   if (!point) return [...parts, part("nothing kept", "careful")];
   if (point.mark === null) parts.push(part(absence(contract, "mark", point, now, "no mark price came"), "careful"));
-  else parts.push(part(fixed(point.mark, state.decimals), "value"), part(`index ${fixed(point.index, state.decimals)}`, "name"), part(`basis ${percent((point.mark / point.index - 1) * 100, 3)}%`, "name"));
+  else parts.push(part(fixed(point.mark, state.decimals), "value"), part(`index ${fixed(point.index, state.decimals)}`, "name wide"), part(`basis ${percent((point.mark / point.index - 1) * 100, 3)}%`, "name"));
   const sides = contract.liquidated.get(time ?? NaN);
   for (const [side, tone] of [["long", "ask"], ["short", "bid"]]) {
     const one = sides?.[side];
@@ -75,7 +75,7 @@ function flow({ state, contract }, time) {
     else if (!at) parts.push(part(time < rows[0].time ? "nothing kept yet at this time" : "trades are missing", "careful"));
     else {
       parts.push(part(`${at.exact ? "" : "~ "}${at.value >= 0 ? "+" : ""}${compact(at.value)}`, at.value >= 0 ? "bid" : "ask"));
-      parts.push(part(`bought ${compact(at.bought)} sold ${compact(at.sold)}`, "name"));
+      parts.push(part(`bought ${compact(at.bought)} sold ${compact(at.sold)}`, "name wide"));
       if (!at.whole) parts.push(part("trades are missing here", "careful"));
       else if (!at.exact) parts.push(part("trades are missing before", "careful"));
     }

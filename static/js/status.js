@@ -7,7 +7,7 @@ import { getJson, Poller } from "./poll.js";
 
 const LEVELS = { healthy: "green", degraded: "amber", unhealthy: "red" };
 const PILLS = { healthy: "live", degraded: "stale", unhealthy: "down" };
-const TITLES = { database: "Database", redis: "Redis", collector: "Collector", worker: "Worker", beat: "Schedule", web: "Web", feed: "Live feed", spool: "Spool" };
+const TITLES = { database: "Database", redis: "Redis", collector: "Collector", worker: "Worker", beat: "Schedule", web: "Web", feed: "Live feed", events: "Trades and marks", scanner: "Scanner", spool: "Spool" };
 const STATES = { whole: "whole", partial: "partial", missing: "missing", stopped: "switched off", idle: "nothing to collect", before: "not begun" };
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -60,7 +60,7 @@ def under_the_mouse(page):
     """Everything that the legends say on the way across the chart."""
     box = page.locator("#chart").bounding_box()
     seen = [set() for _ in range(4)]
-    for step in range(0, int(box["width"] - 80), 9):
+    for step in range(0, int(box["width"] - 80), 4):
         page.mouse.move(box["x"] + step, box["y"] + 200)
         for texts, text in zip(seen, page.locator("#legends .legend").all_text_contents(), strict=True):
             texts.add(text)

@@ -12,5 +12,8 @@ http = get_asgi_application()  # sets Django up, which the sockets need
 
 from api.quick import Quick  # noqa: E402
 from tradingplatform.routing import sockets  # noqa: E402
+from tradingplatform.warm import warm  # noqa: E402
+
+warm()
 
 application = ProtocolTypeRouter({"http": Quick(http), "websocket": sockets})

@@ -40,6 +40,7 @@ class CandlePolls:
         self._part, self._venue, self._budget, self._interval, self._call = part, venue, budget, interval, call
         self._free_at: dict[str, float] = {}  # monotonic, by market: when the next may be asked
         self._turn: dict[str, int] = {}
+        self._replacing: set[str] = set()  # markets whose streams are down
         self._ended = threading.Event()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="candle-poll")
         self._thread = threading.Thread(target=self._run, name="candle-polls", daemon=True)
@@ -65,6 +66,7 @@ class CandlePolls:
         for (market, _), line in list(self._part.lines.items()):
             lines.setdefault(market, []).append(line)
         for market, ours in lines.items():
+            self._tell(market, sum(line.is_down for line in ours))
             clock = int(time() * 1000) + self._budget(market).offset_ms
             first = self._turn.get(market, 0) % len(ours)
             for place, line in enumerate([*ours[first:], *ours[:first]], first + 1):
@@ -73,6 +75,14 @@ class CandlePolls:
                 if line.wants_poll(now, clock):
                     self._turn[market] = place
                     self._begin(line, now, clock)
+
+    def _tell(self, market: str, down: int) -> None:
+        if down and market not in self._replacing:
+            self._replacing.add(market)
+            logger.info("%s: candles of %d series are asked for, as their stream is down", market, down)
+        elif not down and market in self._replacing:
+            self._replacing.discard(market)
+            logger.info("%s: candles come by their streams again", market)
 
     def _begin(self, line: CandleLine, now: float, clock: int) -> None:
         market = line.key.market

@@ -130,7 +130,7 @@ def test_the_stream_tells_open_minutes_and_keeps_closed_ones(candles, told):
 
 
 def test_while_the_stream_is_down_the_exchange_is_asked_until_it_is_back(candles, told):
-    minute_ends_in(candles, 7)
+    minute_ends_in(candles, 10)
     with running(Feed()) as feed:
         opening = open_minute(told)
         candles.fault("refuse", market="spot")

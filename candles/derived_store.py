@@ -1,8 +1,9 @@
 """Bulk writes of what is made of closed candles: indicators by COPY, analyses, and the notes of what is stale."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -85,13 +86,19 @@ def values_at(place: Place, openings: Sequence[datetime], names: Sequence[str]) 
 def replace_values(place: Place, start: datetime, rows: Iterable[tuple[datetime, str, dict[str, Any]]]) -> int:
     """Puts these values in the place of whatever is stored from `start` on; gives how many."""
     head, count = "\t".join(map(escaped, place.columns)), 0
+    lines = (f"{head}\t{opening.isoformat()}\t{name}\t{_json(value).decode()}\n" for opening, name, value in rows)
     with connection.cursor() as cursor:
         cursor.execute(CLEAR_VALUES, [*place.columns, start])
         with connection.wrap_database_errors, cursor.copy(COPY_VALUES) as copy:
-            for opening, name, value in rows:
-                copy.write(f"{head}\t{opening.isoformat()}\t{name}\t{_json(value).decode()}\n")
-                count += 1
+            for part in _batched(lines):
+                copy.write("".join(part))  # line by line would take longer than all else
+                count += len(part)
     return count
+
+
+def _batched(lines: Iterator[str], size: int = 1000) -> Iterator[list[str]]:
+    while part := list(islice(lines, size)):
+        yield part
 
 
 def clear_analyses(place: Place, start: datetime) -> list[datetime]:

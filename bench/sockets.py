@@ -1,8 +1,9 @@
 """Live order books to many clients: how long a state takes from its publication, and what a connection costs.
 
 One web process as it is deployed, its Redis, a publisher and the clients all share this machine. The peer is the plain
-way of the same libraries: a Channels consumer for each client, a group for each symbol. BENCH_CLIENTS, BENCH_SECONDS
-and BENCH_HERTZ change the size (1000 clients over 50 symbols, 15 s, 4 Hz)."""
+way of the same libraries: a Channels consumer for each client, a group for each symbol. The same application is served
+by uvicorn, too (websockets-sansio, in a folder of its own below DATA_DIR), without the outlet that Daphne has here.
+BENCH_CLIENTS, BENCH_SECONDS and BENCH_HERTZ change the size (1000 clients over 50 symbols, 15 s, 4 Hz)."""
 
 import asyncio
 import multiprocessing
@@ -24,6 +25,7 @@ import psutil
 
 from bench import database
 from bench.tables import show
+from tradingplatform.env import data_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = int(os.environ.get("BENCH_CLIENTS", "1000"))
@@ -31,6 +33,7 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
 HERTZ = float(os.environ.get("BENCH_HERTZ", "4"))
 SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
 READERS = 2  # processes that hold the clients
+UVICORN = ("--ws", "websockets-sansio", "--ws-ping-interval", "20", "--ws-ping-timeout", "40", "--log-level", "warning")
 
 
 class Stamp(msgspec.Struct):
@@ -155,15 +158,16 @@ def main() -> None:
     fill()
     rows = [
         measured("this project", "tradingplatform.asgi:application", "/ws/depth?symbol={symbol}", False),
+        measured("this project, uvicorn", "tradingplatform.asgi:application", "/ws/depth?symbol={symbol}", False, True),
         measured("Channels consumers", "bench.socket_peer:application", "/{symbol}", True),
     ]
     print(f"{CLIENTS} clients, {len(SYMBOLS)} symbols, {HERTZ:g} Hz: {CLIENTS * HERTZ:g} deliveries/s asked for")
     show(["", "deliveries/s", "skipped %", "p50 ms", "p95 ms", "p99 ms", "CPU %", "idle KiB/conn"], rows)
 
 
-def measured(name: str, application: str, path: str, channel_layer: bool) -> list[object]:
+def measured(name: str, application: str, path: str, channel_layer: bool, uvicorn: bool = False) -> list[object]:
     context = multiprocessing.get_context("spawn")
-    with served(application) as (address, process):
+    with served(application, uvicorn) as (address, process):
         before = process.memory_info().rss
         stop, results = context.Event(), context.Queue()
         shares = [CLIENTS // READERS] * READERS
@@ -199,13 +203,26 @@ def fill() -> None:
     registry()
 
 
+def uvicorn_folder() -> Path:
+    """Where uvicorn is, and what it needs that we do not; fetched when it is not there."""
+    folder = data_dir(os.environ) / "bench-uvicorn"
+    if not (folder / "uvicorn").is_dir():
+        wanted = ["uvicorn>=0.35", "h11", "click"]
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *wanted]
+        subprocess.run(pip, check=True)
+    return folder
+
+
 @contextmanager
-def served(application: str) -> Iterator[tuple[tuple[str, int], psutil.Process]]:
+def served(application: str, uvicorn: bool) -> Iterator[tuple[tuple[str, int], psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()
     command = [sys.executable, "-m", "tradingplatform.web", "-b", address[0], "-p", str(address[1]), "-v", "0"]
     own = {"PLATFORM_PROCESS": "web", "API_RATE_LIMIT": "0", "WEBSOCKET_MAX_CONNECTIONS": "5000"}
+    if uvicorn:
+        own["PYTHONPATH"] = f"{ROOT}:{uvicorn_folder()}"
+        command = [sys.executable, "-m", "uvicorn", "--host", address[0], "--port", str(address[1]), *UVICORN]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, application], cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT

@@ -71,7 +71,7 @@ def test_liquidations_by_step_and_side():
     for at, side, quantity, price in told:
         times = {"trade_time": ms(at), "event_time": ms(at)}
         store_forced_orders([forced(side=side, filled_quantity=quantity, average_price=price, **times)])
-    found = picture.liquidated("BTCUSDT", START, START + 10 * MINUTE, 5 * MINUTE)
+    found = picture.liquidated("DOGEUSDT", START, START + 10 * MINUTE, 5 * MINUTE)
     assert [(it.position, it.notional, it.count, it.price, it.largest) for it in found] == [
         ("long", 330.0, 2, 110.0, 200.0),
         ("short", 90.0, 1, 90.0, 90.0),

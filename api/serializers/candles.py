@@ -122,6 +122,7 @@ class CandleChartAnswer(CandlesAnswer):
 
 class PriceAnswer(Answer):
     symbol = serializers.CharField()
+    marketType = serializers.ChoiceField(Market.choices)
     timeframe = serializers.CharField(help_text="In the spelling that was asked.")
     price = serializers.FloatField()
     open = serializers.FloatField(help_text="Of the newest candle of this timeframe, as are high, low and volume.")
@@ -132,3 +133,4 @@ class PriceAnswer(Answer):
     volume = serializers.FloatField(help_text="In the base asset.")
     trend = serializers.ChoiceField(TRENDS, help_text="The sign of the change.")
     timestamp = serializers.IntegerField(help_text="When the price was that, epoch milliseconds.")
+    ageMs = serializers.IntegerField(help_text="How long ago that was.")

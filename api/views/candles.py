@@ -56,11 +56,12 @@ class PriceView(ApiView):
         if found is None:
             raise no_data(symbol.name)
         candle = found.candle
-        change = candle.close - candle.open
+        change, now = candle.close - candle.open, timezone.now()
         return Response(
             {
                 "success": True,
                 "symbol": symbol.name,
+                "marketType": symbol.market,
                 "timeframe": asked["timeframe"],
                 "price": candle.close,
                 "open": candle.open,
@@ -71,6 +72,7 @@ class PriceView(ApiView):
                 "volume": candle.volume,
                 "trend": "up" if change > 0 else "down" if change < 0 else "flat",
                 "timestamp": epoch_ms(found.at),
+                "ageMs": max(0, epoch_ms(now) - epoch_ms(found.at)),
             }
         )
 

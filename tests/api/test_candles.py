@@ -142,8 +142,8 @@ def test_symbols_and_markets(client, stored):
 def test_price(client, stored):
     body = get(client, "price", timeframe="1H").json()
     assert list(body) == [
-        *("success", "symbol", "timeframe", "price", "open", "high", "low", "change", "changePercent", "volume"),
-        *("trend", "timestamp"),
+        *("success", "symbol", "marketType", "timeframe", "price", "open", "high", "low", "change", "changePercent"),
+        *("volume", "trend", "timestamp", "ageMs"),
     ]
     candle = get(client, timeframe="1H").json()["candles"][-1]
     assert [body[name] for name in ("price", "open", "high", "low", "volume")] == [
@@ -153,6 +153,7 @@ def test_price(client, stored):
     assert body["changePercent"] == pytest.approx(body["change"] / body["open"] * 100)
     assert body["trend"] == ("up" if body["change"] > 0 else "down" if body["change"] < 0 else "flat")
     assert body["timestamp"] == milliseconds_of(stored)
+    assert 0 <= milliseconds_of(datetime.now(UTC)) - (body["timestamp"] + body["ageMs"]) < 60_000
     assert get(client, "price", symbol="SOLUSDT").json()["code"] == "no_data"
 
 

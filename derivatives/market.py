@@ -11,8 +11,15 @@ TOLERANCE = timedelta(minutes=10)  # how much older than an hour or a day the op
 STALE_INTEREST = timedelta(minutes=5)
 STALE_MARK = timedelta(seconds=15)
 
-# Each figure is a step down one index. Minutes of the last hour that have a mark price tell how long the feed listened.
+# Each figure is a step down one index. Minutes of the last hour that have a mark price tell how long the feed listened:
+# all contracts' come over one stream, so a minute is looked for once for all, between a contract's own first and last.
 TABLE = """
+    WITH minutes AS MATERIALIZED (
+        SELECT %(now)s - ago * INTERVAL '1 minute' AS since FROM generate_series(1, 60) AS ago WHERE EXISTS (
+            SELECT FROM mark_prices WHERE symbol = ANY (%(symbols)s::varchar[])
+              AND event_time > %(now)s - ago * INTERVAL '1 minute'
+              AND event_time <= %(now)s - (ago - 1) * INTERVAL '1 minute')
+    )
     SELECT wanted.symbol,
            mark.event_time, mark.mark_price, mark.index_price, mark.funding_rate, mark.next_funding_time,
            newest.time, newest.open_interest, newest.notional, hour_ago.open_interest, day_ago.open_interest,
@@ -45,11 +52,14 @@ TABLE = """
                sum(notional) FILTER (WHERE position = 'short') AS shorts
         FROM force_orders WHERE trade_time > %(now)s - INTERVAL '1 hour' AND trade_time <= %(now)s GROUP BY symbol
     ) AS forced ON forced.symbol = wanted.symbol
+    LEFT JOIN LATERAL (
+        SELECT event_time FROM mark_prices
+        WHERE symbol = wanted.symbol AND event_time <= %(now)s AND event_time > %(now)s - INTERVAL '1 hour'
+        ORDER BY event_time LIMIT 1
+    ) AS first ON true
     CROSS JOIN LATERAL (
-        SELECT count(*) AS minutes FROM generate_series(1, 60) AS ago WHERE EXISTS (
-            SELECT FROM mark_prices WHERE symbol = wanted.symbol
-              AND event_time > %(now)s - ago * INTERVAL '1 minute'
-              AND event_time <= %(now)s - (ago - 1) * INTERVAL '1 minute')
+        SELECT count(*) AS minutes FROM minutes
+        WHERE since < mark.event_time AND since + INTERVAL '1 minute' >= first.event_time
     ) AS heard
     ORDER BY wanted.symbol
 """

@@ -133,4 +133,4 @@ class PriceAnswer(Answer):
     volume = serializers.FloatField(help_text="In the base asset.")
     trend = serializers.ChoiceField(TRENDS, help_text="The sign of the change.")
     timestamp = serializers.IntegerField(help_text="When the price was that, epoch milliseconds.")
-    ageMs = serializers.IntegerField(help_text="How long ago that was.")
+    stale = serializers.BooleanField(help_text="Whether that was longer ago than a minute's candle takes to come.")

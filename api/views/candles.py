@@ -1,5 +1,6 @@
 """GET candles, price, and chart-data by timeframe: candles of one symbol."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -47,16 +48,20 @@ class CandlesView(ApiView):
         )
 
 
+PRICE_GOOD_FOR = timedelta(seconds=90)  # one minute's candle, and the time it takes to be told
+
+
 class PriceView(ApiView):
     @operation("Newest price", PriceAnswer, errors=[400, 404], query=TimeframeQuery)
     def get(self, request: Request) -> Response:
         asked = TimeframeQuery.read(request)
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))
-        found = newest(key_of(symbol), asked["length"], timezone.now())
+        now = timezone.now()
+        found = newest(key_of(symbol), asked["length"], now)
         if found is None:
             raise no_data(symbol.name)
         candle = found.candle
-        change, now = candle.close - candle.open, timezone.now()
+        change = candle.close - candle.open
         return Response(
             {
                 "success": True,
@@ -72,7 +77,7 @@ class PriceView(ApiView):
                 "volume": candle.volume,
                 "trend": "up" if change > 0 else "down" if change < 0 else "flat",
                 "timestamp": epoch_ms(found.at),
-                "ageMs": max(0, epoch_ms(now) - epoch_ms(found.at)),
+                "stale": now - found.at > PRICE_GOOD_FOR,
             }
         )
 

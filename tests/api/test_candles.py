@@ -80,6 +80,7 @@ def test_the_open_candle_is_there_and_marked(client, stored):
     price = get(client, "price", timeframe="1D").json()
     assert price["price"] == 777
     assert abs(price["timestamp"] - milliseconds_of(datetime.now(UTC))) < 60_000
+    assert not price["stale"]
 
 
 def test_an_incomplete_candle_says_how_many_minutes_it_has(client, registry, empty_redis, minute):
@@ -143,7 +144,7 @@ def test_price(client, stored):
     body = get(client, "price", timeframe="1H").json()
     assert list(body) == [
         *("success", "symbol", "marketType", "timeframe", "price", "open", "high", "low", "change", "changePercent"),
-        *("volume", "trend", "timestamp", "ageMs"),
+        *("volume", "trend", "timestamp", "stale"),
     ]
     candle = get(client, timeframe="1H").json()["candles"][-1]
     assert [body[name] for name in ("price", "open", "high", "low", "volume")] == [
@@ -153,7 +154,7 @@ def test_price(client, stored):
     assert body["changePercent"] == pytest.approx(body["change"] / body["open"] * 100)
     assert body["trend"] == ("up" if body["change"] > 0 else "down" if body["change"] < 0 else "flat")
     assert body["timestamp"] == milliseconds_of(stored)
-    assert 0 <= milliseconds_of(datetime.now(UTC)) - (body["timestamp"] + body["ageMs"]) < 60_000
+    assert body["stale"] is False
     assert get(client, "price", symbol="SOLUSDT").json()["code"] == "no_data"
 
 
@@ -174,6 +175,11 @@ def test_chart_data_takes_a_timeframe_instead_of_a_band(client, stored):
 def test_the_root_addresses_answer_the_same(client, stored, path):
     assert client.get(f"/{path}?symbol=BTCUSDT").json() == get(client, path).json()
     assert client.get(f"/api/{path}/?symbol=BTCUSDT").json() == get(client, path).json()
+
+
+def test_a_price_that_is_old_says_so(client, registry, empty_redis, minute):
+    services.store_klines([(BTC, klines(minute - 10 * MINUTE, 5))])
+    assert get(client, "price").json()["stale"] is True
 
 
 def test_queries_are_few_and_none_when_the_answer_is_kept(client, stored, django_assert_num_queries):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
@@ -33,6 +34,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "state": first,
         "statuses": STATUS_WORDS,
+        "explorer": settings.EXPLORER_URL,
         "formats": ("CSV", "JSON", "Parquet"),
         "modules": [static(name) for name in MODULES],
     }

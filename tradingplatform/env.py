@@ -68,6 +68,7 @@ class Environment:
     trading_abi: str
     router_address: str
     token_assets: dict[str, str]
+    explorer_url: str
     confirmations: int
     start_block: int
     email_url: str
@@ -328,6 +329,7 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         trading_address=read("TRADING_ADDRESS", "", _address),
         trading_abi=read("TRADING_ABI", "", str),
         router_address=read("ROUTER_ADDRESS", "", _address),
+        explorer_url=read("EXPLORER_URL", "", _url("http://", "https://")).rstrip("/"),
         token_assets=read("TOKEN_ASSETS", f"0x{'0' * 40}=ETH", _token_assets),
         confirmations=read("CONFIRMATIONS", "1" if simulated else "12", _integer(0, 10_000)),
         start_block=read("START_BLOCK", "0", _integer(0, 10**12)),

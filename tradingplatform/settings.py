@@ -159,6 +159,7 @@ TRADING_ADDRESS = ENV.trading_address
 TRADING_ABI = ENV.trading_abi
 ROUTER_ADDRESS = ENV.router_address
 TOKEN_ASSETS = ENV.token_assets
+EXPLORER_URL = ENV.explorer_url
 CONFIRMATIONS = ENV.confirmations
 START_BLOCK = ENV.start_block
 

@@ -74,7 +74,11 @@ function drawOne() {
   if (one === null) return;
   const { order, events } = one;
   document.getElementById("one-title").textContent = `Order #${order.id}`;
-  document.getElementById("one-facts").replaceChildren(...factsOf(order).flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
+  document.getElementById("one-facts").replaceChildren(...factsOf(order).flatMap(([name, fact]) => {
+    const told = element("dd");
+    told.append(fact);
+    return [element("dt", name), told];
+  }));
   document.getElementById("history").replaceChildren(...events.map(happened));
 }
 

@@ -54,11 +54,25 @@ export function blank(text, columns) {
   return line;
 }
 
+const explorer = document.getElementById("report").dataset.explorer;
+
+/** Something of the chain, with its place in the explorer where there is one; `kind` is block, tx or address. */
+function linked(text, kind, what, attributes = {}) {
+  return explorer ? element("a", text, { href: `${explorer}/${kind}/${what}`, rel: "noopener", target: "_blank", ...attributes }) : element("span", text, attributes);
+}
+
 export function happened(event) {
   const item = element("li", "", { class: event.orphaned ? "orphaned" : event.anomaly ? "refused" : null });
   const words = event.orphaned ? "no longer part of the chain" : event.anomaly ? `refused: ${REASONS[event.anomaly] ?? event.anomaly}` : `${event.old_status ?? "nothing"} → ${event.new_status}`;
-  item.append(element("b", event.event_type), element("span", ` ${words}`), element("small", `${exact(event.timestamp)} · block ${fixed(event.block_number, 0)} · ${short(event.tx_hash)}`, { "data-tip": event.tx_hash }));
+  item.append(element("b", event.event_type), element("span", ` ${words}`), place(event));
   return item;
+}
+
+function place(event) {
+  const small = element("small", `${exact(event.timestamp)} · `);
+  const block = linked(`block ${fixed(event.block_number, 0)}`, "block", event.block_number, { "data-tip": event.block_hash });
+  small.append(block, " · ", linked(short(event.tx_hash), "tx", event.tx_hash, { "data-tip": event.tx_hash }));
+  return small;
 }
 
 export function volumeRow(volume) {
@@ -74,7 +88,7 @@ export function volumeRow(volume) {
   return line;
 }
 
-/** Name and text of what is known of one order. */
+/** Name and text (or element) of what is known of one order. */
 export function factsOf(order) {
   return [
     ["Status", order.status],
@@ -87,7 +101,7 @@ export function factsOf(order) {
     ["Created", exact(Date.parse(order.created_at))],
     order.executed_at && ["Executed", exact(Date.parse(order.executed_at))],
     order.cancelled_at && ["Cancelled", exact(Date.parse(order.cancelled_at))],
-    ["User", order.user_address],
-    ["Transaction", order.tx_hash],
+    ["User", linked(order.user_address, "address", order.user_address)],
+    ["Transaction", linked(order.tx_hash, "tx", order.tx_hash)],
   ].filter(Boolean);
 }

@@ -86,6 +86,7 @@ def web(tmp_path_factory) -> Iterator[Web]:
             "DATA_DIR": str(folder),
             "PORT": str(port),
             "SIMULATED_MARKET": "1",
+            "EXPLORER_URL": "https://explorer.example/",
             "TOKEN_ASSETS": f"{USDT}=USDT,{BTC}=BTC",
             "API_RATE_LIMIT": "0",
         }

@@ -122,6 +122,10 @@ def test_one_order_with_its_history(dex):
         "PENDING → CANCELLED",
         "refused: the order had ended before",
     ]
+    links = page.locator("#history a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+    assert links[0] == "https://explorer.example/block/13"
+    assert links[1].startswith("https://explorer.example/tx/0x")
+    assert page.locator("#one-facts a").first.get_attribute("href") == f"https://explorer.example/address/{ALICE}"
     page.locator("#orders a").nth(5).click()
     page.wait_for_function("() => document.querySelector('#one-title').textContent !== 'Order #3'")
     page.locator("#close-one").click()

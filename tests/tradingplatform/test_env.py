@@ -66,6 +66,7 @@ def test_the_demo_has_its_own_defaults(tmp_path):
         ("LOG_LEVEL", "LOUD"),
         ("API_RATE_LIMIT", "-1"),
         ("TRADING_ADDRESS", "0x12"),
+        ("EXPLORER_URL", "javascript:alert(1)"),
         ("TOKEN_ASSETS", "0x12=BTC"),
         ("TOKEN_ASSETS", f"0x{'1' * 40}"),
         ("TOKEN_ASSETS", "=BTC"),

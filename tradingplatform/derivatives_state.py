@@ -13,7 +13,7 @@ from alerts import selectors as alerting
 from alerts.deliveries import body as alert_body
 from api.times import epoch_ms
 from api.views.candles import key_of
-from candles.selectors import candles
+from candles.selectors import bounds, candles
 from candles.timeframes import SPELLINGS
 from collector.exchanges.streams import Kind
 from depth.formats import decimals_of
@@ -56,9 +56,14 @@ class View:
         return self.now - (self.now - EPOCH) % self.step
 
     @property
+    def begin(self) -> datetime:
+        """When the first step of the whole span began."""
+        return self.last - self.span + self.step
+
+    @property
     def first(self) -> datetime:
-        begin = self.last - self.span + self.step
-        return begin if self.after is None else max(begin, self.after - (self.after - EPOCH) % self.step)
+        """When the first step began that is asked for."""
+        return self.begin if self.after is None else max(self.begin, _floor(self.after, self.step))
 
 
 def contract(view: View) -> dict[str, Any]:
@@ -163,12 +168,14 @@ def _told(found: Iterable[Flow]) -> list[tuple[Any, ...]]:
 
 
 def _from_candles(row: Symbol, view: View) -> list[Flow] | None:
-    """What candles say of takers; None where they do not reach as far back."""
+    """What candles say of takers; None where they do not reach back over the whole span, whatever part of it is asked
+    for: one line is of one source."""
+    oldest, _ = bounds(key_of(row))
+    if oldest is None or oldest > view.begin + view.step:
+        return None
     minutes = view.step // timedelta(minutes=1)
     timeframe = SPELLINGS[str(minutes) if minutes < 60 else f"{minutes // 60}H"]
     found = candles(key_of(row), timeframe, view.now, view.first, view.last)
-    if not found or found[0].open_time > view.first + view.step:
-        return None
     return [
         Flow(
             it.open_time,

@@ -226,6 +226,7 @@ async function poll() {
   state = { ...state, now: fresh.now, newest: fresh.newest, first: contract.sorted[0].time };
   pill.took(state);
   draw(follows && contract.sorted.at(-1).time !== last);
+  if (contract.lacksFlow) readFlow();
 }
 
 async function readTable() {

@@ -28,11 +28,12 @@ export class Contract {
   takeFlow(flow, first = -Infinity) {
     for (const [market, { source, points }] of Object.entries(flow)) {
       const known = this.flow[market];
-      if (points === null) {
-        this.flow[market] = known ?? { source, rows: null };
+      const part = known !== undefined && first !== -Infinity; // what is newer than what is known
+      if (points === null || (part && (known.rows === null || known.source !== source))) {
+        this.flow[market] = { source, rows: known?.source === source ? known.rows : null }; // all of it is of one source
         continue;
       }
-      const older = (known?.source === source && known.rows) || [];
+      const older = part ? known.rows : [];
       const rows = points.map(([time, bought, sold, trades, whole]) => ({ time, bought, sold, trades, whole }));
       this.flow[market] = { source, rows: [...older.filter(({ time }) => time < first), ...rows] };
     }

@@ -75,7 +75,7 @@ class Tape:
         self.forced_orders: Basket[ForcedOrder] = Basket()
         self.gaps: Basket[IdRange] = Basket()
         self.taken = 0
-        self.urgent = threading.Event()  # something waits that cannot be had again: it is not to be gathered for long
+        self.urgent = threading.Event()  # what waits is not to be gathered any longer
         self.live: LiveTape | None = None  # tells those who watch
         self._sequences: dict[Key, IdSequence] = {}
         self._contracts: frozenset[str] = frozenset()
@@ -124,6 +124,8 @@ class Tape:
             self.live.trade(made)
         if not self.trades.put(made) and is_new:
             self.gaps.put(IdRange(it.market, it.symbol, it.id, it.id))
+        if len(self.trades) == BATCH:  # whole batches go at once
+            self.urgent.set()
 
     def _mark(self, it: MarkPrice) -> None:
         # What comes twice, over two connections, is stored once; what comes late is stored too.

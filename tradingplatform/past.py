@@ -48,7 +48,6 @@ def load(report: Report, now: datetime | None = None, processes: int = 2) -> int
     if state.finished_at:
         return 0
     series = wait_for_plan()
-    _load_events(state.until, [one.symbol for one in series if one.market == Market.FUTURES], processes)
     blocks = [state.until - timedelta(minutes=n) for n in range(BLOCK_MINUTES, HOURS * 60 + 1, BLOCK_MINUTES)]
     state.total, state.done = len(series) * HOURS * 60, 0
     state.save()
@@ -58,6 +57,7 @@ def load(report: Report, now: datetime | None = None, processes: int = 2) -> int
         state.done = number * BLOCK_MINUTES * len(series)
         state.save(update_fields=["done"])
         report(state.done, state.total, (time.monotonic() - begun) / number * (len(blocks) - number))
+    _load_events(state.until, [one.symbol for one in series if one.market == Market.FUTURES], processes)
     rollups.refresh(datetime.now(UTC), state.until - timedelta(hours=HOURS), state.until)
     state.finished_at = datetime.now(UTC)
     state.save(update_fields=["finished_at"])

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 STORAGE = []
+LONG = ("tests/platform/", "tests/collector/", "tests/dex/", "tests/pages/", "tests/sockets/")
 # How long an example takes is for bench/: a test says what is right, on however slow a machine.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
@@ -21,6 +22,11 @@ def django_db_setup(django_db_setup, django_db_blocker):
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workeroutput"):  # a process that runs a share of the tests
         session.config.workeroutput["storage"] = STORAGE
+
+
+def pytest_collection_modifyitems(items):
+    """Whole platforms, browsers and feeds first: a few long files at the end would keep one half of the run waiting."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -132,3 +132,6 @@ def servers() -> Iterator[Servers]:
     yield SERVERS
     SERVERS.postgres.start()
     SERVERS.redis.start()
+    from django.db import connections
+
+    connections.close_all()  # those that were broken are not for the next test to find

@@ -204,11 +204,12 @@ def test_adx_by_wilders_own_steps(seed, period):
     plus_di = [None if c is None else 100 * a / c for a, c in zip(p, t, strict=True)]
     minus_di = [None if c is None else 100 * b / c for b, c in zip(m, t, strict=True)]
     pairs = list(zip(plus_di, minus_di, strict=True))[period:]
-    dx = [100 * abs(a - b) / (a + b) for a, b in pairs]
-    adx, last = [None] * (2 * period - 1), math.fsum(dx[:period]) / period
+    # Where nothing moves there is no direction: it adds nothing at first, and leaves the line where it is later.
+    dx = [None if a + b < 1e-14 else 100 * abs(a - b) / (a + b) for a, b in pairs]
+    adx, last = [None] * (2 * period - 1), math.fsum(value or 0.0 for value in dx[:period]) / period
     adx.append(last)
     for value in dx[period:]:
-        last = (last * (period - 1) + value) / period
+        last = last if value is None else (last * (period - 1) + value) / period
         adx.append(last)
     lines = formulas.adx(high, low, close, period)
     near(lines.plus_di, plus_di)

@@ -76,8 +76,8 @@ def test_a_shard_that_is_killed_or_paused_is_replaced_and_takes_its_share_again(
     assert all(HOMES.values())
     with ExitStack() as stack:
         one, two = (stack.enter_context(shard(index, environ, tmp_path)) for index in (1, 2))
-        until(lambda: right_since(listener, 0) == set(KEYS), 40)
-        until(lambda: (fed_by(one.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]))
+        until(lambda: right_since(listener, 0) == set(KEYS), 90)
+        until(lambda: (fed_by(one.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), 90)
 
         monkeypatch.setattr(cycle, "TAKEOVER", timedelta(seconds=room(10).second + 2))
         one.kill()
@@ -90,7 +90,7 @@ def test_a_shard_that_is_killed_or_paused_is_replaced_and_takes_its_share_again(
         assert set(live.control("GET", "/streams")["streams"].values()) == {1}
 
         back = stack.enter_context(shard(1, environ, tmp_path))
-        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]))
+        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), 90)
         all_right(listener, time.time())
         assert set(live.control("GET", "/streams")["streams"].values()) == {1}
 
@@ -99,7 +99,7 @@ def test_a_shard_that_is_killed_or_paused_is_replaced_and_takes_its_share_again(
         all_right(listener, paused + 1)
         print(f"taken over after {time.time() - paused:.1f} s")
         two.send_signal(signal.SIGCONT)
-        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]))
+        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), 90)
         all_right(listener, time.time())
         holders = {name.decode(): holder.split(b":")[1] for name, holder in empty_redis.hgetall(LEASES).items()}
         assert {name: int(holders[name]) for name in NAMES} == {

@@ -159,7 +159,7 @@ def kill_supervisor(platform):
 
 def campaign(folder, victims, report=lambda line: None, **variables):
     """Kills each of `victims` in turn under load. Raises AssertionError on a lost row, a leftover or no recovery."""
-    with Platform("demo", folder, SYMBOLS="BTCUSDT,ETHUSDT,SOLUSDT", **variables) as platform:
+    with Platform("demo", folder, SYMBOLS="BTCUSDT,ETHUSDT,SOLUSDT", API_RATE_LIMIT="0", **variables) as platform:
         platform.wait_healthy(180)
         start = (datetime.now(UTC) - timedelta(days=30)).replace(second=0, microsecond=0)
         with Writer(platform, write_key(platform), start) as writer:

@@ -213,6 +213,7 @@ def test_what_could_not_be_written_is_counted_and_said(tmp_path, monkeypatch):
         (gzip.compress(recording.told_line("capture", Header("binance", "x", 1, 0.0, [], True, 99))), "of format 99"),
         (gzip.compress(b"#capture {}\n"), "cannot be read"),
     ],
+    ids=["empty", "text", "no header", "no line", "another format", "a broken header"],  # bytes would hold the time
 )
 def test_what_is_no_recording_is_refused(tmp_path, content, why):
     (tmp_path / f"x{recording.SUFFIX}").write_bytes(content)

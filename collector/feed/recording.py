@@ -219,7 +219,8 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     found: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            found |= set(path.glob(f"*{SUFFIX}"))
+            # One of no bytes is what a kill left that came before the first of them.
+            found |= {one for one in path.glob(f"*{SUFFIX}") if one.stat().st_size}
         elif path.exists():
             found.add(path)
         else:

@@ -120,7 +120,7 @@ def record(folder, lines, bounds=BOUNDS, wall=1_800_000_000.0, every=1.0):
 
 
 def frames(paths):
-    return [line.data for path in paths for line in Reader(path) if line.kind == ""]
+    return [line.data for path in paths if path.stat().st_size for line in Reader(path) if line.kind == ""]
 
 
 def test_files_are_by_the_hour_and_each_says_what_was_followed(tmp_path):

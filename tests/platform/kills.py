@@ -138,7 +138,7 @@ def kill_child(platform, name):
         if time.monotonic() - begun > 60:
             raise AssertionError(f"{name} was not started again")
         time.sleep(0.05)
-    platform.wait_healthy(120)
+    platform.wait_healthy(240)
     return time.monotonic() - begun
 
 
@@ -153,14 +153,14 @@ def kill_supervisor(platform):
             raise AssertionError(f"left running after the supervisor died: {left}")
         time.sleep(0.1)
     platform.start()
-    platform.wait_healthy(120)
+    platform.wait_healthy(240)
     return time.monotonic() - begun
 
 
 def campaign(folder, victims, report=lambda line: None, **variables):
     """Kills each of `victims` in turn under load. Raises AssertionError on a lost row, a leftover or no recovery."""
     with Platform("demo", folder, SYMBOLS="BTCUSDT,ETHUSDT,SOLUSDT", API_RATE_LIMIT="0", **variables) as platform:
-        platform.wait_healthy(180)
+        platform.wait_healthy(240)
         start = (datetime.now(UTC) - timedelta(days=30)).replace(second=0, microsecond=0)
         with Writer(platform, write_key(platform), start) as writer:
             for victim in victims:

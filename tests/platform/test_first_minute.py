@@ -8,7 +8,7 @@ from tests.depth.test_volumes import BANDS, RECORDED, exact
 from tests.platform.exchange import OneBook
 from tests.platform.running import Platform
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def assert_first_minute_is_exact(bids, asks, folder: Path):

@@ -25,7 +25,7 @@ from tests.platform.kills import child
 from tests.platform.running import Platform
 
 BOTH = 2 * len(NAMES)
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def told():
 def test_the_platform_goes_on_while_its_database_is_not_started_again(tmp_path):
     """PostgreSQL is killed and the supervisor held, so that nobody starts it, until a whole minute waits on disk."""
     with Platform("demo", tmp_path / "data", SYMBOLS="BTCUSDT,ETHUSDT") as platform:
-        platform.wait_healthy(180)
+        platform.wait_healthy(240)
         victim = child(platform, "postgres")
         platform.process.send_signal(signal.SIGSTOP)
         try:

@@ -219,8 +219,9 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     found: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            # One of no bytes is what a kill left that came before the first of them.
-            found |= {one for one in path.glob(f"*{SUFFIX}") if one.stat().st_size}
+            kept = set(path.glob(f"*{SUFFIX}"))
+            # Beside others, one of no bytes is what a kill left that came before the first of them.
+            found |= {one for one in kept if one.stat().st_size} or kept
         elif path.exists():
             found.add(path)
         else:

@@ -1,16 +1,12 @@
 """Candles on their way into files: stretches to bytes of CSV, JSON or Parquet, part by part. Pure."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from api.files import ROW_GROUP, WORDS, Sink
-from api.renderers import encode
+from api.file_forms import WORDS, csv_bytes, json_bytes, parquet_bytes
 from api.times import epoch_ms, iso
 from candles.candle import Candle
 from candles.export import CandleStretch
@@ -32,15 +28,7 @@ SCHEMA = pa.schema(
 
 def csv_parts(stretches: Iterable[CandleStretch]) -> Iterator[bytes]:
     """The head, then the rows of each stretch; moments are ISO 8601 in UTC, decimals exact and written out."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for stretch in stretches:
-        writer.writerows(_csv_row(stretch, candle) for candle in stretch.candles)
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+    return csv_bytes(COLUMNS, ([_csv_row(stretch, candle) for candle in stretch.candles] for stretch in stretches))
 
 
 def _csv_row(stretch: CandleStretch, candle: Candle) -> tuple[Any, ...]:
@@ -50,12 +38,7 @@ def _csv_row(stretch: CandleStretch, candle: Candle) -> tuple[Any, ...]:
 
 
 def json_parts(stretches: Iterable[CandleStretch]) -> Iterator[bytes]:
-    """One JSON document: `success`, `data` row by row, and at its end their `count`."""
-    count, gap = 0, b'{"success":true,"data":['
-    for stretch in stretches:
-        yield gap + encode([_json_row(stretch, candle) for candle in stretch.candles])[1:-1]
-        count, gap = count + len(stretch.candles), b","
-    yield (gap if not count else b"") + b'],"count":%d}' % count
+    return json_bytes([_json_row(stretch, candle) for candle in stretch.candles] for stretch in stretches)
 
 
 def _json_row(stretch: CandleStretch, candle: Candle) -> dict[str, Any]:
@@ -73,24 +56,13 @@ def _json_row(stretch: CandleStretch, candle: Candle) -> dict[str, Any]:
 
 
 def parquet_parts(stretches: Iterable[CandleStretch]) -> Iterator[bytes]:
-    """Row groups of about ROW_GROUP rows, then the footer; the same columns as CSV, figures as double."""
-    sink = Sink()
-    with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
-        gathered: list[pa.RecordBatch] = []
-        for stretch in stretches:
-            gathered.append(_batch(stretch))
-            if sum(batch.num_rows for batch in gathered) >= ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(gathered), row_group_size=2 * ROW_GROUP)
-                gathered = []
-                yield sink.take()
-        if gathered:
-            writer.write_table(pa.Table.from_batches(gathered))
-    yield sink.take()
+    """The same columns as CSV, figures as double."""
+    return parquet_bytes(SCHEMA, map(_columns, stretches))
 
 
-def _batch(stretch: CandleStretch) -> pa.RecordBatch:
+def _columns(stretch: CandleStretch) -> list[list[Any]]:
     rows, size = stretch.candles, len(stretch.candles)
-    columns: list[list[Any]] = [
+    return [
         [epoch_ms(row.open_time) for row in rows],
         [stretch.key.symbol] * size,
         [stretch.key.market] * size,
@@ -100,8 +72,6 @@ def _batch(stretch: CandleStretch) -> pa.RecordBatch:
         [row.closed for row in rows],
         [row.minutes for row in rows],
     ]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 PARTS = {"csv": csv_parts, "json": json_parts, "parquet": parquet_parts}

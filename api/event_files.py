@@ -2,16 +2,13 @@
 
 CSV and JSON tell every digit; Parquet has doubles, as analysts' tools want numbers they can compute with."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from api.files import ROW_GROUP, WORDS, Sink
-from api.renderers import encode
+from api.file_forms import WORDS, csv_bytes, json_bytes, parquet_bytes
 from api.times import epoch_ms, iso
 
 Columns = Sequence[tuple[str, str]]  # name, and what it holds: moment, text, whole, exact, number, flag
@@ -28,15 +25,13 @@ TYPES = {
 
 def csv_parts(columns: Columns, stretches: Rows) -> Iterator[bytes]:
     """The head, then the rows; moments are ISO 8601 in UTC, what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name for name, _ in columns])
-    for rows in stretches:
-        writer.writerows([_word(value, kind) for value, (_, kind) in zip(row, columns, strict=True)] for row in rows)
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+    return csv_bytes(
+        [name for name, _ in columns],
+        (
+            [[_word(value, kind) for value, (_, kind) in zip(row, columns, strict=True)] for row in rows]
+            for rows in stretches
+        ),
+    )
 
 
 def _word(value: Any, kind: str) -> Any:
@@ -45,18 +40,16 @@ def _word(value: Any, kind: str) -> Any:
     if kind == "moment":
         return iso(value)
     if kind in {"exact", "number"}:
-        return f"{value:f}"
+        return f"{value:f}" if isinstance(value, Decimal) else value
     return WORDS[value] if kind == "flag" else value
 
 
 def json_parts(columns: Columns, stretches: Rows) -> Iterator[bytes]:
-    """One JSON document: `success`, `data` row by row, and at its end their `count`. Exact numbers are strings."""
-    count, gap = 0, b'{"success":true,"data":['
-    for rows in stretches:
-        made = [{name: _told(value, kind) for value, (name, kind) in zip(row, columns, strict=True)} for row in rows]
-        yield gap + encode(made)[1:-1]
-        count, gap = count + len(made), b","
-    yield (gap if not count else b"") + b'],"count":%d}' % count
+    """Exact numbers are strings."""
+    return json_bytes(
+        [{name: _told(value, kind) for value, (name, kind) in zip(row, columns, strict=True)} for row in rows]
+        for rows in stretches
+    )
 
 
 def _told(value: Any, kind: str) -> Any:
@@ -68,31 +61,19 @@ def _told(value: Any, kind: str) -> Any:
 
 
 def parquet_parts(columns: Columns, stretches: Rows) -> Iterator[bytes]:
-    """Row groups of about ROW_GROUP rows, then the footer; the same columns as CSV."""
+    """The same columns as CSV."""
     schema = pa.schema([pa.field(name, TYPES[kind]) for name, kind in columns])
-    sink = Sink()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        gathered: list[pa.RecordBatch] = []
-        for rows in stretches:
-            gathered.append(_batch(columns, schema, rows))
-            if sum(batch.num_rows for batch in gathered) >= ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(gathered), row_group_size=2 * ROW_GROUP)
-                gathered = []
-                yield sink.take()
-        if gathered:
-            writer.write_table(pa.Table.from_batches(gathered))
-    yield sink.take()
+    return parquet_bytes(schema, (_turned(columns, rows) for rows in stretches))
 
 
-def _batch(columns: Columns, schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    arrays = []
-    for (_, kind), values, field in zip(columns, zip(*rows, strict=True), schema, strict=True):
-        if kind in {"exact", "number"}:
-            values = tuple(None if value is None else float(value) for value in values)
-        elif kind == "moment":
-            values = tuple(None if value is None else epoch_ms(value) for value in values)
-        arrays.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+def _turned(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows as columns of what Parquet holds."""
+    told: dict[str, Callable[[Any], Any]] = {"exact": float, "number": float, "moment": epoch_ms}
+    turned = []
+    for (_, kind), values in zip(columns, zip(*rows, strict=True), strict=True):
+        made = told.get(kind)
+        turned.append([None if value is None else made(value) for value in values] if made else list(values))
+    return turned
 
 
 PARTS = {"csv": csv_parts, "json": json_parts, "parquet": parquet_parts}

@@ -1,16 +1,12 @@
 """Series on their way into files: stretches of points to bytes of CSV, JSON or Parquet, part by part. Pure."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from api.renderers import encode
+from api.file_forms import MEDIA_TYPES, WORDS, csv_bytes, json_bytes, parquet_bytes
 from api.serializers.fields import band_number
 from api.times import epoch_ms, iso
 from depth.export import Stretch
@@ -19,8 +15,6 @@ COLUMNS = (
     *("timestamp", "symbol", "market", "depth", "bidVolume", "askVolume", "bidVolumeUsd", "askVolumeUsd"),
     *("bidComplete", "askComplete"),
 )
-ROW_GROUP = 50_000  # rows of Parquet that are gathered in memory and written at once
-WORDS = {True: "true", False: "false"}
 REALS = ("bidVolume", "askVolume", "bidVolumeUsd", "askVolumeUsd")
 SCHEMA = pa.schema(
     [
@@ -45,15 +39,7 @@ class FileKind:
 
 def csv_parts(stretches: Iterable[Stretch]) -> Iterator[bytes]:
     """The head, then the rows of each stretch; moments are ISO 8601 in UTC."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for stretch in stretches:
-        writer.writerows(_csv_rows(stretch))
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+    return csv_bytes(COLUMNS, map(_csv_rows, stretches))
 
 
 def _csv_rows(stretch: Stretch) -> Iterator[tuple[Any, ...]]:
@@ -64,12 +50,7 @@ def _csv_rows(stretch: Stretch) -> Iterator[tuple[Any, ...]]:
 
 
 def json_parts(stretches: Iterable[Stretch]) -> Iterator[bytes]:
-    """One JSON document: `success`, `data` row by row, and at its end their `count`."""
-    count, gap = 0, b'{"success":true,"data":['
-    for stretch in stretches:
-        yield gap + encode(_json_rows(stretch))[1:-1]
-        count, gap = count + len(stretch.points), b","
-    yield (gap if not count else b"") + b'],"count":%d}' % count
+    return json_bytes(map(_json_rows, stretches))
 
 
 def _json_rows(stretch: Stretch) -> list[dict[str, Any]]:
@@ -89,51 +70,18 @@ def _json_rows(stretch: Stretch) -> list[dict[str, Any]]:
     ]
 
 
-class Sink(io.RawIOBase):
-    """A file that forgets what was taken from it; the writer never looks back."""
-
-    def __init__(self) -> None:
-        self.written, self.size = bytearray(), 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.size
-
-    def write(self, data: Any) -> int:
-        self.written += data
-        self.size += len(data)
-        return len(data)
-
-    def take(self) -> bytes:
-        taken, self.written = bytes(self.written), bytearray()
-        return taken
-
-
 def parquet_parts(stretches: Iterable[Stretch]) -> Iterator[bytes]:
-    """Row groups of about ROW_GROUP rows, then the footer; the same columns as CSV, moments as such."""
-    sink = Sink()
-    with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
-        gathered: list[pa.RecordBatch] = []
-        for stretch in stretches:
-            gathered.append(_batch(stretch))
-            if sum(batch.num_rows for batch in gathered) >= ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(gathered), row_group_size=2 * ROW_GROUP)
-                gathered = []
-                yield sink.take()
-        if gathered:
-            writer.write_table(pa.Table.from_batches(gathered))
-    yield sink.take()
+    """The same columns as CSV, moments as such."""
+    return parquet_bytes(SCHEMA, map(_columns, stretches))
 
 
-def _batch(stretch: Stretch) -> pa.RecordBatch:
+def _columns(stretch: Stretch) -> list[list[Any]]:
     points, size = stretch.points, len(stretch.points)
-    columns = [
+    return [
         [epoch_ms(point.time) for point in points],
-        list(repeat(stretch.symbol, size)),
-        list(repeat(stretch.market, size)),
-        list(repeat(float(stretch.band), size)),
+        [stretch.symbol] * size,
+        [stretch.market] * size,
+        [float(stretch.band)] * size,
         [point.bid_volume for point in points],
         [point.ask_volume for point in points],
         [point.bid_value for point in points],
@@ -141,12 +89,10 @@ def _batch(stretch: Stretch) -> pa.RecordBatch:
         [point.bid_complete for point in points],
         [point.ask_complete for point in points],
     ]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 KINDS = {
-    "csv": FileKind("text/csv; charset=utf-8", csv_parts),
-    "json": FileKind("application/json", json_parts),
-    "parquet": FileKind("application/vnd.apache.parquet", parquet_parts),
+    "csv": FileKind(MEDIA_TYPES["csv"], csv_parts),
+    "json": FileKind(MEDIA_TYPES["json"], json_parts),
+    "parquet": FileKind(MEDIA_TYPES["parquet"], parquet_parts),
 }

@@ -2,16 +2,12 @@
 
 Whatever a chain counts in 256 bits stays text: no digit of it goes through a binary number."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from api.files import ROW_GROUP, Sink
-from api.renderers import encode
+from api.file_forms import csv_bytes, json_bytes, parquet_bytes
 from api.times import epoch_ms, iso
 from dex.broadcast import order_body
 from dex.export import OrderStretch
@@ -44,15 +40,7 @@ def _rows(stretch: OrderStretch) -> Iterator[dict[str, Any]]:
 
 def csv_parts(stretches: Iterable[OrderStretch]) -> Iterator[bytes]:
     """The head, then a row an order; moments are ISO 8601 in UTC, amounts exact, what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for stretch in stretches:
-        writer.writerows(_csv_row(row) for row in _rows(stretch))
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+    return csv_bytes(COLUMNS, (map(_csv_row, _rows(stretch)) for stretch in stretches))
 
 
 def _csv_row(row: dict[str, Any]) -> list[str]:
@@ -70,12 +58,7 @@ def _plain(value: Any) -> str:
 
 
 def json_parts(stretches: Iterable[OrderStretch]) -> Iterator[bytes]:
-    """One JSON document: `success`, `data` order by order, and at its end their `count`."""
-    count, gap = 0, b'{"success":true,"data":['
-    for stretch in stretches:
-        yield gap + encode([_json_row(row) for row in _rows(stretch)])[1:-1]
-        count, gap = count + len(stretch.page.orders), b","
-    yield (gap if not count else b"") + b'],"count":%d}' % count
+    return json_bytes([_json_row(row) for row in _rows(stretch)] for stretch in stretches)
 
 
 def _json_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -84,25 +67,13 @@ def _json_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def parquet_parts(stretches: Iterable[OrderStretch]) -> Iterator[bytes]:
-    """Row groups of about ROW_GROUP rows, then the footer; the same columns as CSV, moments as such, the rest text."""
-    sink = Sink()
-    with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
-        gathered: list[pa.RecordBatch] = []
-        for stretch in stretches:
-            gathered.append(_batch(stretch))
-            if sum(batch.num_rows for batch in gathered) >= ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(gathered), row_group_size=2 * ROW_GROUP)
-                gathered = []
-                yield sink.take()
-        if gathered:
-            writer.write_table(pa.Table.from_batches(gathered))
-    yield sink.take()
+    """The same columns as CSV, moments as such, the rest text."""
+    return parquet_bytes(SCHEMA, map(_columns, stretches))
 
 
-def _batch(stretch: OrderStretch) -> pa.RecordBatch:
+def _columns(stretch: OrderStretch) -> list[list[Any]]:
     rows = [{**row, "id": str(row["id"])} for row in _rows(stretch)]
-    arrays = [pa.array([row[field.name] for row in rows], field.type) for field in SCHEMA]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+    return [[row[field.name] for row in rows] for field in SCHEMA]
 
 
 PARTS = {"csv": csv_parts, "json": json_parts, "parquet": parquet_parts}

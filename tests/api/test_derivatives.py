@@ -228,6 +228,14 @@ def test_files_hold_every_digit(client, told):
     assert len(rows_of(client, dataset="liquidations", symbol="1000PEPEUSDT")) == 1
 
 
+def test_a_small_basis_is_the_same_in_every_form(client, registry):
+    services.store_marks([Mark("BTCUSDT", MS, "100.0000003", "100", "100", "0.0001", MS)])
+    asked = {"dataset": "mark-prices", "symbol": "BTCUSDT", "interval": "1h"}
+    [row] = rows_of(client, **asked)
+    [told] = json.loads(exported(client, format="json", **asked))["data"]
+    assert float(row["basisPercent"]) == told["basisPercent"] == pytest.approx(3e-7, rel=1e-9)
+
+
 def test_files_of_hours_and_days(client, told):
     [row] = rows_of(client, dataset="trades", symbol="BTCUSDT", marketType="FUTURES", interval="1h")
     assert (row["timestamp"], row["trades"], row["complete"]) == ("2026-03-01T12:00:00Z", "7", "false")

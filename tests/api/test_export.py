@@ -14,7 +14,8 @@ from django.db import connection
 from django.test import AsyncClient
 from psycopg.sql import SQL
 
-from api.files import KINDS, ROW_GROUP
+from api.file_forms import ROW_GROUP
+from api.files import KINDS
 from api.times import epoch_ms, iso
 from depth import export
 from depth.export import RowCount, Selection, count_rows, stretches

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from api.times import epoch_ms
+from api.times import ms_or_none
 from derivatives import selectors
 from derivatives.history import Flow, InterestBucket, Liquidated, MarkBucket
 from derivatives.market import ContractRow
@@ -43,7 +43,7 @@ def mark(it: MarkBucket) -> dict[str, Any]:
         "fundingRate": it.funding_rate,
         "fundingLow": it.funding_low,
         "fundingHigh": it.funding_high,
-        "nextFundingTime": _moment(it.next_funding_time),
+        "nextFundingTime": ms_or_none(it.next_funding_time),
         "complete": it.complete,
     }
 
@@ -76,15 +76,15 @@ def interest(it: InterestBucket) -> dict[str, Any]:
 def contract(row: ContractRow) -> dict[str, Any]:
     return {
         "symbol": row.symbol,
-        "timestamp": _moment(row.mark_time),
+        "timestamp": ms_or_none(row.mark_time),
         "markPrice": row.mark_price,
         "indexPrice": row.index_price,
         "basisPercent": row.basis_percent,
         "fundingRate": row.funding_rate,
-        "nextFundingTime": _moment(row.next_funding_time),
+        "nextFundingTime": ms_or_none(row.next_funding_time),
         "openInterest": row.open_interest,
         "openInterestNotional": row.notional,
-        "openInterestTimestamp": _moment(row.interest_time),
+        "openInterestTimestamp": ms_or_none(row.interest_time),
         "change1h": row.change_1h,
         "change24h": row.change_24h,
         "longLiquidations1h": row.long_liquidations,
@@ -97,10 +97,6 @@ def contract(row: ContractRow) -> dict[str, Any]:
 
 def _bucket(time: datetime, closed: bool) -> dict[str, Any]:
     return {"time": int(time.timestamp()), "closed": closed}
-
-
-def _moment(value: datetime | None) -> int | None:
-    return None if value is None else epoch_ms(value)
 
 
 # --- into files ------------------------------------------------------------------------------------------------------

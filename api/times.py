@@ -47,6 +47,10 @@ def epoch_ms(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
+def ms_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else epoch_ms(moment)
+
+
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC, such as 2026-01-31T12:00:00Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -6,7 +6,6 @@ that what they answer never depends on when this ran."""
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
 from time import monotonic
@@ -15,7 +14,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from depth.models import LIFETIMES
-from markets.storage import REFRESH
+from markets.storage import REFRESH, alone
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +130,8 @@ def roll_up(now: datetime, seconds: float | None = 40.0) -> int:
     Not inside a transaction: under TimescaleDB a refresh is several."""
     until = monotonic() + seconds if seconds is not None else None
     rolled = 0
-    with _alone() as alone:
-        marked = _marks(hour_of(now)) if alone else {}
+    with alone(LOCK) as held:
+        marked = _marks(hour_of(now)) if held else {}
         continuous = bool(marked) and _is_continuous()
         for day, group in groupby(marked, key=day_of):
             if until is not None and monotonic() > until:
@@ -143,19 +142,6 @@ def roll_up(now: datetime, seconds: float | None = 40.0) -> int:
             (_refresh_views if continuous else _refresh_tables)(day, due, marks)
             rolled += len(due)
     return rolled
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """Whether this process is the one that rolls up; until the block ends no other is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        held = bool(cursor.fetchone()[0])
-        try:
-            yield held
-        finally:
-            if held and connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def _marks(before: datetime) -> dict[datetime, list[int]]:

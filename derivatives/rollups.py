@@ -6,7 +6,6 @@ from its events, so that what they answer never depends on when this ran. Whoeve
 writer that comes meanwhile takes that back, and the mark stays. Writers and the maker lock marks in one order."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
 from time import monotonic
@@ -15,7 +14,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from derivatives.series import DAY, HOUR, ROLLUPS, Rollup, day_of, hour_of, settled_before
-from markets.storage import REFRESH
+from markets.storage import REFRESH, alone
 
 LOCK = 0x6576656E7473  # "events": one roller at a time
 HOURS_AT_ONCE = 48  # of one series in one transaction
@@ -84,8 +83,8 @@ def roll_up(now: datetime, seconds: float | None = 40.0) -> int:
 
     Not inside a transaction: under TimescaleDB a refresh is several."""
     until = monotonic() + seconds if seconds is not None else None
-    with _alone() as alone:
-        if not alone:
+    with alone(LOCK) as held:
+        if not held:
             return 0
         work = _view_work if is_continuous() else _table_work
         rolled = 0
@@ -102,18 +101,6 @@ def is_continuous() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(IS_CONTINUOUS)
         return bool(cursor.fetchone()[0])
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        held = bool(cursor.fetchone()[0])
-        try:
-            yield held
-        finally:
-            if held and connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,20 @@ def storage_name() -> str:
 
 
 @contextmanager
+def alone(lock: int) -> Iterator[bool]:
+    """Whether this process is the one that does what the lock (its number) stands for; until the block ends no other
+    is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        held = bool(cursor.fetchone()[0])
+        try:
+            yield held
+        finally:
+            if held and connection.is_usable():
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+
+
+@contextmanager
 def patience(seconds: float) -> Iterator[None]:
     """Within it, a database that is there but silent for `seconds` in all is away too: the connection is cut, and
     whoever waits gets one of DATABASE_AWAY. (A server that is stopped answers no time-out of its own.)"""

@@ -2,6 +2,8 @@
 
 With TimescaleDB they are continuous aggregates, elsewhere tables; whoever reads them cannot tell (depth.rollups)."""
 
+from collections.abc import Sequence
+
 from django.db import connection
 from psycopg import sql
 
@@ -9,7 +11,10 @@ from depth.rollups import FROM_HOURS, FROM_MINUTES
 
 RELATIONS = ("snapshots_agg_1h", "snapshots_agg_1d")
 
-TABLES = "SELECT relname FROM pg_class WHERE oid IN (to_regclass(%s), to_regclass(%s)) AND relkind = 'r'"
+TABLES = """
+    SELECT relname FROM pg_class
+    WHERE relname = ANY (%s) AND relnamespace = 'public'::regnamespace AND relkind = 'r'
+"""
 IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM {relation})"
 DROP_TABLE = "DROP TABLE {relation}"
 CREATE_TABLE = """
@@ -65,17 +70,17 @@ MARK_ALL = """
 def provision_aggregates(storage: str) -> None:
     """Makes what is missing; not in a transaction. Tables that hold aggregates stay tables when TimescaleDB comes
     later: they may reach further back than the minutes they were made from."""
-    if storage == "timescaledb" and _no_tables():
+    if storage == "timescaledb" and no_tables(RELATIONS):
         _create_views()
     else:
         _create_tables()
     _create_trigger()
 
 
-def _no_tables() -> bool:
-    """Whether neither relation is a table; those without a row are dropped for it."""
+def no_tables(relations: Sequence[str]) -> bool:
+    """Whether none of the relations is a table; where all are without a row they are dropped for it."""
     with connection.cursor() as cursor:
-        cursor.execute(TABLES, list(RELATIONS))
+        cursor.execute(TABLES, [list(relations)])
         tables = [sql.Identifier(name) for (name,) in cursor.fetchall()]
         for table in tables:
             cursor.execute(sql.SQL(IS_EMPTY).format(relation=table))

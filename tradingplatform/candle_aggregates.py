@@ -6,13 +6,8 @@ from django.db import connection
 from psycopg import sql
 
 from candles.rollups import FROM_BUCKETS, FROM_MINUTES, RELATIONS
+from tradingplatform.aggregates import no_tables
 
-TABLES = """
-    SELECT relname FROM pg_class
-    WHERE relname = ANY (%s) AND relnamespace = 'public'::regnamespace AND relkind = 'r'
-"""
-IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM {relation})"
-DROP_TABLE = "DROP TABLE {relation}"
 CREATE_TABLE = """
     CREATE TABLE IF NOT EXISTS {relation} (
         exchange varchar(16) NOT NULL, market_type varchar(7) NOT NULL, symbol varchar(40) NOT NULL,
@@ -69,25 +64,11 @@ MARK_ALL = """
 def provision_candle_aggregates(storage: str) -> None:
     """Makes what is missing; not in a transaction. Tables that hold aggregates stay tables when TimescaleDB comes
     later."""
-    if storage == "timescaledb" and _no_tables():
+    if storage == "timescaledb" and no_tables(RELATIONS):
         _create_views()
     else:
         _create_tables()
     _create_triggers()
-
-
-def _no_tables() -> bool:
-    """Whether none of the relations is a table; those without a row are dropped for it."""
-    with connection.cursor() as cursor:
-        cursor.execute(TABLES, [list(RELATIONS)])
-        tables = [sql.Identifier(name) for (name,) in cursor.fetchall()]
-        for table in tables:
-            cursor.execute(sql.SQL(IS_EMPTY).format(relation=table))
-            if not cursor.fetchone()[0]:
-                return False
-        for table in tables:
-            cursor.execute(sql.SQL(DROP_TABLE).format(relation=table))
-    return True
 
 
 def _create_tables() -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from alerts import selectors as alerting
 from alerts.deliveries import body as alert_body
-from api.times import epoch_ms
+from api.times import epoch_ms, ms_or_none
 from api.views.candles import key_of
 from candles.selectors import bounds, candles
 from candles.timeframes import SPELLINGS
@@ -243,7 +243,7 @@ def _newest(symbol: str) -> dict[str, Any]:
             "price": float(mark),
             "index": float(index),
             "rate": None if rate is None else float(rate),
-            "nextFunding": epoch_ms(due) if due else None,
+            "nextFunding": ms_or_none(due),
         }
     if interest:
         it = interest[0]
@@ -267,14 +267,14 @@ def _row(symbol: Symbol, it: ContractRow) -> dict[str, Any]:
         "base": symbol.base,
         "decimals": decimals_of(symbol.tick_size),
         "price": number(it.mark_price),
-        "markAt": epoch_ms(it.mark_time) if it.mark_time else None,
+        "markAt": ms_or_none(it.mark_time),
         "interest": number(it.notional),
         "interestBase": number(it.open_interest),
-        "interestAt": epoch_ms(it.interest_time) if it.interest_time else None,
+        "interestAt": ms_or_none(it.interest_time),
         "change1h": it.change_1h,
         "change24h": it.change_24h,
         "funding": None if it.funding_rate is None else float(it.funding_rate) * 100,
-        "next": epoch_ms(it.next_funding_time) if it.next_funding_time else None,
+        "next": ms_or_none(it.next_funding_time),
         "basis": it.basis_percent,
         "longs": float(it.long_liquidations),
         "shorts": float(it.short_liquidations),

@@ -7,13 +7,8 @@ from django.db import connection
 from psycopg import sql
 
 from derivatives.series import RELATIONS, ROLLUPS, Rollup
+from tradingplatform.aggregates import no_tables
 
-TABLES = """
-    SELECT relname FROM pg_class
-    WHERE relname = ANY (%s) AND relnamespace = 'public'::regnamespace AND relkind = 'r'
-"""
-IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM {relation})"
-DROP_TABLE = "DROP TABLE {relation}"
 CREATE_TABLE = """
     CREATE TABLE IF NOT EXISTS {relation} ({keys}, bucket timestamptz NOT NULL, {columns}, PRIMARY KEY ({key}, bucket))
 """
@@ -50,7 +45,7 @@ MARK_ALL = """
 def provision_event_aggregates(storage: str) -> None:
     """Makes what is missing; not in a transaction. Tables that hold aggregates stay tables when TimescaleDB comes
     later."""
-    if storage == "timescaledb" and _no_tables():
+    if storage == "timescaledb" and no_tables(RELATIONS):
         for rollup in ROLLUPS:
             _create_views(rollup)
     else:
@@ -58,20 +53,6 @@ def provision_event_aggregates(storage: str) -> None:
             _create_tables(rollup)
     for rollup in ROLLUPS:
         _create_trigger(rollup)
-
-
-def _no_tables() -> bool:
-    """Whether none of the relations is a table; those without a row are dropped for it."""
-    with connection.cursor() as cursor:
-        cursor.execute(TABLES, [list(RELATIONS)])
-        tables = [sql.Identifier(name) for (name,) in cursor.fetchall()]
-        for table in tables:
-            cursor.execute(sql.SQL(IS_EMPTY).format(relation=table))
-            if not cursor.fetchone()[0]:
-                return False
-        for table in tables:
-            cursor.execute(sql.SQL(DROP_TABLE).format(relation=table))
-    return True
 
 
 def _create_tables(rollup: Rollup) -> None:

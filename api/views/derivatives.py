@@ -29,7 +29,7 @@ from api.serializers.derivatives import (
     TradesQuery,
     either,
 )
-from api.times import epoch_ms
+from api.times import epoch_ms, ms_or_none
 from api.views.base import ApiView, find_symbol
 from derivatives import selectors
 from derivatives.selectors import InterestRow, LiquidationRow, MarkRow, TradeRow
@@ -174,15 +174,11 @@ def _exact(value: Decimal) -> str:
     return f"{value:f}"
 
 
-def _moment(value: datetime | None) -> int | None:
-    return None if value is None else epoch_ms(value)
-
-
 def _trade(row: TradeRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "timestamp": epoch_ms(row.trade_time),
-        "eventTime": _moment(row.event_time),
+        "eventTime": ms_or_none(row.event_time),
         "price": _exact(row.price),
         "quantity": _exact(row.quantity),
         "side": "sell" if row.buyer_is_maker else "buy",
@@ -198,7 +194,7 @@ def _mark(row: MarkRow) -> dict[str, Any]:
         "indexPrice": _exact(row.index_price),
         "settlePrice": _exact(row.settle_price),
         "fundingRate": None if row.funding_rate is None else _exact(row.funding_rate),
-        "nextFundingTime": _moment(row.next_funding_time),
+        "nextFundingTime": ms_or_none(row.next_funding_time),
     }
 
 
@@ -240,5 +236,5 @@ def _funding(
         "indexPrice": _exact(index),
         "basisPercent": float((mark - index) / index * 100) if index else 0.0,
         "fundingRate": None if rate is None else _exact(rate),
-        "nextFundingTime": _moment(next_time),
+        "nextFundingTime": ms_or_none(next_time),
     }

@@ -16,6 +16,7 @@ from depth.selectors import history, series
 from depth.services import SnapshotRow, retain, store_rows
 from depth.volumes import BandVolumes
 from markets.storage import storage_name
+from tests.rolled_steps import play
 
 BAND = Decimal("1.5")
 MINUTE = timedelta(minutes=1)
@@ -109,16 +110,8 @@ STEPS = st.lists(
 def test_equal_to_aggregation_from_scratch_after_every_step(nothing_stored, steps):
     """Batches in any order, replays among them, and roll-ups at any time between."""
     empty()
-    for step in steps:
-        if isinstance(step, int):
-            rollups.roll_up(DAY + timedelta(hours=step, minutes=30))
-        else:
-            store_rows(step)
-            store_rows(step[:5])
-        check()
-    rollups.roll_up(DAY + timedelta(days=4))
+    play(steps, DAY, store_rows, rollups.roll_up, check)
     assert not UnrolledHour.objects.exists()
-    check()
 
 
 def relation(name, symbol="BTCUSDT"):

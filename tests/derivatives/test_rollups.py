@@ -17,6 +17,7 @@ from derivatives.models import ForceOrder, MarkPrice, OpenInterest, TradeGap, Un
 from derivatives.models import Trade as TradeRow
 from derivatives.series import RELATIONS, ROLLUPS
 from markets.storage import storage_name
+from tests.rolled_steps import play
 
 # Four days ago at midnight: inside every lifetime, and closed.
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=4)
@@ -154,16 +155,8 @@ def check():
 def test_equal_to_aggregation_from_scratch_after_every_step(nothing_stored, steps):
     """Batches in any order, repeated and late ones among them, and roll-ups at any time between."""
     empty()
-    for step in steps:
-        if isinstance(step, int):
-            rollups.roll_up(DAY + timedelta(hours=step, minutes=30))
-        else:
-            store(step)
-            store(step[:5])
-        check()
-    rollups.roll_up(DAY + timedelta(days=4))
+    play(steps, DAY, store, rollups.roll_up, check)
     assert not UnrolledHour.objects.exists()
-    check()
 
 
 def test_an_hour_is_complete_when_no_id_is_missing_in_it_or_around_it(nothing_stored):

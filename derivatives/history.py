@@ -60,9 +60,9 @@ DAYS = sql.SQL("""
 FIRST_TOUCHED_DAY = sql.SQL("(SELECT date_trunc('day', min(hour), 'UTC') FROM unrolled)")
 ONE = sql.SQL("SELECT bucket, {columns} FROM {buckets} ORDER BY bucket")
 ALL = sql.SQL("SELECT bucket, {from_hours} FROM {buckets} GROUP BY bucket ORDER BY bucket")
-# From the trades themselves while they are there: hours are made a little later.
+# From the trades themselves while they are there, as hours are made a little later; then from those.
 LAST_BEFORE = """
-    SELECT coalesce(
+    SELECT greatest(
         (SELECT id FROM agg_trades
          WHERE market_type = %(market)s AND symbol = %(symbol)s AND trade_time < %(start)s
          ORDER BY trade_time DESC, id DESC LIMIT 1),
@@ -214,7 +214,7 @@ def _flows(rows: list[Any], before: int | None, last: datetime, width: timedelta
         closed = time + width <= now
         known = before is not None and (after is not None or not closed)
         # A gap between two buckets counts once, with the one that it comes after, and spoils both.
-        missing = inside + tail + (lead if not made else 0)
+        missing = inside + tail
         whole = known and not (inside or tail or lead)
         made.append(Flow(time, count, fills, volume, quote, buy, buy_quote, cvd, cvd_quote, missing, whole, closed))
         before = last_id

@@ -47,6 +47,11 @@ FLOW = """
     WHERE market_type = %(market)s AND symbol = %(symbol)s AND trade_time >= %(start)s AND trade_time < %(end)s
     GROUP BY bucket ORDER BY bucket
 """
+BEFORE = """
+    SELECT id FROM agg_trades
+    WHERE market_type = %(market)s AND symbol = %(symbol)s AND trade_time < %(start)s
+    ORDER BY trade_time DESC, id DESC LIMIT 1
+"""
 SILENT = timedelta(minutes=1)  # between two mark prices; one comes each second or three, of a loaded past each minute
 
 
@@ -116,19 +121,23 @@ def liquidated(symbol: str, start: datetime, end: datetime, step: timedelta) -> 
 
 
 def flow(market: str, symbol: str, start: datetime, end: datetime, step: timedelta) -> list[Flow]:
-    """By step, oldest first, those with trades. Reads each trade: for hours, not for weeks."""
+    """By step, oldest first, those with trades. Reads each trade: for hours, not for weeks. Two queries."""
+    asked = {"market": market, "symbol": symbol, "start": start, "end": end, "step": step}
     with connection.cursor() as cursor:
-        cursor.execute(FLOW, {"market": market, "symbol": symbol, "start": start, "end": end, "step": step})
-        return judged(cursor.fetchall())
+        cursor.execute(BEFORE, asked)
+        before = cursor.fetchone()
+        cursor.execute(FLOW, asked)
+        return judged(cursor.fetchall(), before[0] if before else None)
 
 
-def judged(rows: Sequence[tuple[datetime, int, int, int, float, float]]) -> list[Flow]:
+def judged(rows: Sequence[tuple[datetime, int, int, int, float, float]], before: int | None) -> list[Flow]:
     """Whether each is whole, by the ids that the exchange counts up by one: time, number of trades, first and last id,
-    bought, sold. What is missing between two belongs to both."""
+    bought, sold. What is missing between two belongs to both. `before` is the trade before them all; with None of it
+    nothing tells where the first step's trades begin."""
     found = []
     for place, (time, count, first, last, bought, sold) in enumerate(rows):
         whole = last - first + 1 == count
-        whole = whole and (place == 0 or rows[place - 1][3] == first - 1)
+        whole = whole and (rows[place - 1][3] if place else before) == first - 1
         whole = whole and (place == len(rows) - 1 or rows[place + 1][2] == last + 1)
         found.append(Flow(time, float(bought), float(sold), count, whole))
     return found

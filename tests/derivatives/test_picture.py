@@ -20,20 +20,20 @@ def ms(minutes):
     return int((START + timedelta(minutes=minutes)).timestamp() * 1000)
 
 
-@given(st.lists(st.booleans(), min_size=2, max_size=60), st.integers(1, 9))
-def test_a_step_is_whole_when_nothing_of_it_or_beside_it_is_missing(kept, width):
-    """Trade n is in step n // width; those that are not kept are missing."""
+@given(st.lists(st.booleans(), min_size=2, max_size=60), st.integers(1, 9), st.integers(1, 3) | st.none())
+def test_a_step_is_whole_when_nothing_of_it_or_beside_it_is_missing(kept, width, behind):
+    """Trade n is in step n // width; those that are not kept are missing. The newest before them is -behind."""
     by_step = {}
     for number, there in enumerate(kept):
         if there:
             by_step.setdefault(number // width, []).append(number)
     rows = [(START + step * MINUTE, len(ids), ids[0], ids[-1], 1.0, 1.0) for step, ids in sorted(by_step.items())]
-    found = picture.judged(rows)
+    found = picture.judged(rows, None if behind is None else -behind)
     steps = sorted(by_step)
     for place, (step, one) in enumerate(zip(steps, found, strict=True)):
-        low = by_step[steps[place - 1]][-1] if place else by_step[step][0]
+        low = by_step[steps[place - 1]][-1] if place else 0
         high = by_step[steps[place + 1]][0] if place + 1 < len(steps) else by_step[step][-1]
-        assert one.whole == all(kept[low : high + 1])
+        assert one.whole == (all(kept[low : high + 1]) and (place > 0 or behind == 1))
 
 
 @pytest.mark.django_db
@@ -46,10 +46,20 @@ def test_flow_is_the_sum_of_the_trades():
     store_trades([trade(1, 0, "50", False, "SPOT")])
     found = picture.flow("FUTURES", "BTCUSDT", START, START + 5 * MINUTE, MINUTE)
     assert [((it.time - START) // MINUTE, it.bought, it.sold, it.trades, it.whole) for it in found] == [
-        (0, 100.0, 300.0, 2, True),
+        (0, 100.0, 300.0, 2, False),  # nothing tells what was before
         (2, 200.0, 0.0, 1, False),
         (3, 0.0, 100.0, 1, False),
     ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("first", range(4))
+def test_a_part_of_the_flow_is_judged_like_the_whole(first):
+    """Readers ask for the newest steps again and again: trade 4, before the last step, does not come to be there."""
+    told = [Trade("SPOT", "BTCUSDT", n, ms(n), ms(n), "100", "1", n, n, False) for n in (-1, 0, 1, 2, 3, 5)]
+    store_trades(told)
+    found = picture.flow("SPOT", "BTCUSDT", START + first * MINUTE, START + 6 * MINUTE, MINUTE)
+    assert [it.whole for it in found] == [True, True, True, False, False][first:]
 
 
 @pytest.mark.django_db

@@ -166,6 +166,9 @@ def test_an_hour_is_complete_when_no_id_is_missing_in_it_or_around_it(nothing_st
     assert [(it.count, it.missing, it.complete) for it in told] == [
         *((2, 0, True), (1, 1, False), (2, 0, False), (2, 0, True), (2, 0, False)),
     ]
+    for first in range(4):  # wherever one begins to ask
+        part = flow("SPOT", "BTCUSDT", DAY + timedelta(hours=1 + first), DAY + timedelta(hours=9), "1h", NOW)
+        assert [(it.missing, it.complete) for it in part] == [(it.missing, it.complete) for it in told[first:]]
     services.store_trades([trade(5), trade(12)])
     for _ in range(2):
         told = flow("SPOT", "BTCUSDT", DAY + timedelta(hours=1), DAY + timedelta(hours=5), "1h", NOW)

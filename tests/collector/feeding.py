@@ -15,7 +15,7 @@ MARKETS = ("SPOT", "FUTURES")
 KEYS = [(market, name) for market in MARKETS for name in NAMES]
 
 
-def until(condition, seconds=20.0, what="it does not come to pass"):
+def until(condition, seconds=60.0, what="it does not come to pass"):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, what
@@ -32,7 +32,7 @@ def running(feed):
         yield feed
     finally:
         feed.stop()
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -17,7 +17,7 @@ class Simulator:
         self.port_file = Path(folder) / "port"
         argv = [sys.executable, "-m", "simulator", "--port", "0", "--port-file", str(self.port_file), *options]
         self.process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while not self.port_file.exists():
             assert self.process.poll() is None, "the simulator ended"
             assert time.monotonic() < until, "the simulator does not start"
@@ -27,7 +27,7 @@ class Simulator:
     def control(self, method, address="", **body):
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(f"{self.url}/control{address}", data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def fault(self, kind, **options):
@@ -53,7 +53,7 @@ class Simulator:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
 
 
 def room(seconds):

@@ -20,7 +20,9 @@ class StreamServer:
         self.opened = []  # connections that are open
         self.refusing = self.stalled = False
         self.number = 0  # told as the same to all connections
-        self._server = serve(self._talk, "127.0.0.1", 0, process_request=self._greet, ping_interval=0.1, ping_timeout=2)
+        self._server = serve(
+            self._talk, "127.0.0.1", 0, process_request=self._greet, ping_interval=0.1, ping_timeout=30
+        )
         self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/stream"
         self._stop = threading.Event()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from collector import audits, services
 from collector.feed import books as books_module
+from collector.feed import followed
 from collector.feed.figures import reports
 from collector.feed.run import Feed
 from collector.models import BookAudit, StreamEvent, VenueLimit
@@ -23,28 +24,38 @@ LIVE = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def often(live, monkeypatch):
     """Snapshots follow one another, and the budget has room for them."""
-    monkeypatch.setattr("collector.feed.followed.REFRESH_EVERY", 1.0)
-    monkeypatch.setattr("collector.feed.followed.DEEPEN_AFTER", 1.0)
+    monkeypatch.setattr(followed, "REFRESH_EVERY", 1.0)
+    monkeypatch.setattr(followed, "DEEPEN_AFTER", 1.0)
     for market in ("spot", "futures"):
         live.control("POST", "/limits", market=market, weight=10**6, enforced=False)
     VenueLimit.objects.update(weight_per_minute=10**6)
     return live
 
 
-def spoil(sync):
-    """Makes the book wrong at half of its first levels, as no message would."""
-    quantities = sync.book._bids.quantities
+def spoil(book, spoiled):
+    """Makes the book wrong at half of its first levels, as no message would; in the thread of frames, and only while
+    no snapshot is on its way or due soon, for it would find that before the one that is asked for."""
+    at_rest = not book.fetching and not book.sync.merging and book.sync.synced
+    if spoiled or not at_rest or book._refresh_at < time.monotonic() + 200:
+        return
+    quantities = book.sync.book._bids.quantities
     for at in range(len(quantities) - 60, len(quantities) - 20, 2):
         quantities[at] *= 1.5
+    spoiled.append(book.sync.book.sequence)
+
+
+def after(listener, key, sequence):
+    """What was published as right of a book since it was at `sequence`."""
+    return [body for body in listener.synced(*key) if body["lastUpdateId"] > sequence]
 
 
 @LIVE
 def test_each_book_is_compared_and_again_when_somebody_asks(often, listener):
     with running(Feed()) as feed:
-        until(lambda: BookAudit.objects.count() == len(KEYS), 40, "not every book was compared")
+        until(lambda: BookAudit.objects.count() == len(KEYS), what="not every book was compared")
         until(lambda: all(book.audited for report in reports() for book in report.books))
         out = io.StringIO()
-        call_command("audit_books", "--symbol", "ethusdt", "--seconds", "20", stdout=out)
+        call_command("audit_books", "--symbol", "ethusdt", "--seconds", "90", stdout=out)
         assert {book.sync.resyncs for book in feed.books.followed.values()} == {0}
     for row in BookAudit.objects.all():
         assert row.compared == row.equal > 500
@@ -63,16 +74,19 @@ def test_each_book_is_compared_and_again_when_somebody_asks(often, listener):
 def test_a_wrong_book_is_found_told_and_made_anew(often, listener, monkeypatch):
     key = ("SPOT", "BTCUSDT")
     with running(Feed()) as feed:
-        until(lambda: BookAudit.objects.count() == len(KEYS), 40)
-        monkeypatch.setattr("collector.feed.followed.REFRESH_EVERY", 600.0)
-        until(lambda: feed.books.followed[key]._refresh_at > time.monotonic() + 100)
-        sync = feed.books.followed[key].sync
-        feed.engine.inbox.call(lambda: spoil(sync))
+        until(lambda: BookAudit.objects.count() == len(KEYS))
+        for name in ("REFRESH_EVERY", "DEEPEN_AFTER", "RENEW_AFTER"):
+            monkeypatch.setattr(followed, name, 600.0)
+        book, spoiled = feed.books.followed[key], []
+        until(lambda: feed.engine.inbox.call(lambda: spoil(book, spoiled)) or spoiled)
+        sync = book.sync
         with pytest.raises(CommandError, match="1 of 1 books were not the exchange's"):
-            call_command("audit_books", "--symbol", "BTCUSDT", "--market", "SPOT", stdout=io.StringIO())
+            call_command(
+                "audit_books", "--symbol", "BTCUSDT", "--market", "SPOT", "--seconds", "90", stdout=io.StringIO()
+            )
         assert sync.corrections == 1
-        seen = len(listener.updates(*key))
-        until(lambda: len(listener.synced(*key)) > seen + 2)
+        mended = sync.book.sequence
+        until(lambda: after(listener, key, mended)[2:])
     row = BookAudit.objects.get(market_type="SPOT", symbol="BTCUSDT", cause="asked")
     assert 0 < row.compared - row.equal <= 20
     assert 0 < len(row.differences) <= 20
@@ -82,7 +96,7 @@ def test_a_wrong_book_is_found_told_and_made_anew(often, listener, monkeypatch):
     event = StreamEvent.objects.get(event_type="AUDIT_FAILED")
     assert (event.market_type, event.symbol) == key
     assert event.metadata["equal"] == row.equal
-    assert not wrong_states(listener.synced(*key)[-2:])
+    assert not wrong_states(after(listener, key, mended))
 
 
 @LIVE
@@ -90,10 +104,10 @@ def test_one_an_hour_is_stored_of_a_book_that_is_right(often, listener, monkeypa
     """Comparisons follow one another; what is stored of them is bounded."""
     monkeypatch.setattr(books_module, "KEEP_AUDIT_AFTER", 2.5)
     with running(Feed()) as feed:
-        until(lambda: BookAudit.objects.filter(symbol="BTCUSDT", market_type="SPOT").count() == 2, 40)
-        assert feed.desk.asked > 3 * len(KEYS)
+        until(lambda: BookAudit.objects.filter(symbol="BTCUSDT", market_type="SPOT").count() >= 2)
+        until(lambda: feed.desk.asked > 3 * len(KEYS))
     times = BookAudit.objects.filter(symbol="BTCUSDT", market_type="SPOT").values_list("time", flat=True)
-    assert max(times) - min(times) >= timedelta(seconds=2.5)
+    assert max(times) - min(times) >= timedelta(seconds=2.5) * (len(times) - 1)
     assert set(BookAudit.objects.values_list("cause", flat=True)) == {"hourly"}
 
 

@@ -7,12 +7,13 @@ from collections import Counter
 import pytest
 
 from collector import links
+from collector.feed import followed
 from collector.feed.run import Feed
 from collector.models import StreamEvent
 from markets.models import Symbol
 from tests.collector.feeding import KEYS, NAMES, running, skipped, until, wrong_bands, wrong_states
 
-pytestmark = [pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 def synced_after(listener, moment, keys=KEYS):
@@ -27,6 +28,13 @@ def synced_after(listener, moment, keys=KEYS):
         return set(keys) <= at
 
     return found
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """A test process that stood still for a while has not fallen behind: what follows must not hang on its speed."""
+    monkeypatch.setattr(followed, "BEHIND_SECONDS", 60.0)
+    monkeypatch.setattr(followed, "FRESH_SECONDS", 60.0)
 
 
 def statuses(listener, moment, market, symbol):
@@ -53,8 +61,9 @@ def test_all_faults_at_once(live, listener):
     for kind, share in (("drop", 0.03), ("double", 0.05), ("reorder", 0.03), ("corrupt", 0.02)):
         live.fault(kind, probability=share)
     live.fault("late_snapshot", age_ms=1500, probability=0.5)
+    begun = time.monotonic()
     with running(Feed()) as feed:
-        until(synced_after(listener, 0), 40)
+        until(synced_after(listener, 0))
         end, turn = time.monotonic() + seconds, 0
         while time.monotonic() < end:
             time.sleep(2.4)
@@ -66,13 +75,13 @@ def test_all_faults_at_once(live, listener):
                 live.fault(*(("cut",) if turn % 3 == 1 else ("shutdown",)), market=market)
         live.heal()
         healed = time.time()
-        until(synced_after(listener, healed + 1), 60)
+        until(synced_after(listener, healed + 1), 90)
         resyncs = sum(book.sync.resyncs for book in feed.books.followed.values())
     never_wrong(listener)
     assert resyncs > 5
     kinds = Counter(StreamEvent.objects.values_list("event_type", flat=True))
     assert {"GAP_DETECTED", "UPDATE_FAILED", "SNAPSHOT_LOADED", "RECONNECTING"} <= set(kinds)
-    assert kinds.total() < 600 * (1 + seconds / 60)
+    assert kinds.total() < 600 * (1 + (time.monotonic() - begun) / 60)
     right = sum(body["wsStatus"] == "connected" for body in listener.updates())
     print(f"{seconds:.0f} s of faults: {len(listener.updates())} states, {right} right, 0 wrong; {resyncs} resyncs")
     print("  ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
@@ -92,8 +101,8 @@ def test_a_cut_is_told_at_once_and_mended(live, listener):
     assert StreamEvent.objects.filter(event_type="RECONNECTING").count() == 2
 
 
-def test_a_silent_stream_goes_stale_alone(live, listener, monkeypatch):
-    monkeypatch.setattr(links, "SILENT_AFTER", 1.0)
+def test_a_silent_stream_goes_stale_alone(live, listener, monkeypatch, unhurried):
+    monkeypatch.setattr(links, "SILENT_AFTER", 4.0)
     with running(Feed()) as feed:
         until(synced_after(listener, 0))
         stalled = time.time()
@@ -111,22 +120,22 @@ def test_a_silent_stream_goes_stale_alone(live, listener, monkeypatch):
 
 
 def test_a_silent_socket_is_left(live, listener, monkeypatch):
-    monkeypatch.setattr(links, "SILENT_AFTER", 1.0)
+    monkeypatch.setattr(links, "SILENT_AFTER", 2.5)
     with running(Feed()):
         until(synced_after(listener, 0))
-        stalled = time.time()
-        live.fault("stall", market="spot", seconds=2)
+        live.fault("stall", market="spot")
         until(lambda: StreamEvent.objects.filter(event_type="DISCONNECTED", market_type="SPOT").exists())
-        until(synced_after(listener, stalled + 3))
+        live.heal()
+        until(synced_after(listener, time.time() + 1))
     never_wrong(listener)
 
 
-def test_an_announced_end_costs_no_book(live, listener):
+def test_an_announced_end_costs_no_book(live, listener, unhurried):
     """The second connection is there before the first one ends: no state but right ones, and no new snapshot."""
     with running(Feed()) as feed:
         until(synced_after(listener, 0))
         announced = time.time()
-        live.fault("shutdown", market="spot", delay=4)
+        live.fault("shutdown", market="spot", delay=30)
         renewed = StreamEvent.objects.filter(event_type="CONNECTED", message__startswith="renewed")
         until(renewed.exists)
         time.sleep(1)
@@ -137,13 +146,13 @@ def test_an_announced_end_costs_no_book(live, listener):
     never_wrong(listener)
 
 
-def test_a_connection_is_renewed_within_its_life(live, listener, monkeypatch):
+def test_a_connection_is_renewed_within_its_life(live, listener, monkeypatch, unhurried):
     monkeypatch.setattr("collector.feed.engine.LIFE_SHARE", 2.0 / 86_400)  # two seconds of the server's day
     monkeypatch.setattr(links, "RENEW_EVERY", 1.0)
     with running(Feed()) as feed:
         until(synced_after(listener, 0))
         renewed = StreamEvent.objects.filter(event_type="CONNECTED", message__startswith="renewed")
-        until(lambda: renewed.count() >= 3, 30)
+        until(lambda: renewed.count() >= 3)
         assert {book.sync.resyncs for book in feed.books.followed.values()} == {0}
     never_wrong(listener)
     states = {body["wsStatus"] for body in listener.updates()}
@@ -151,10 +160,11 @@ def test_a_connection_is_renewed_within_its_life(live, listener, monkeypatch):
 
 
 def test_refused_connections_are_tried_again(live, listener):
-    live.fault("refuse", market="spot", seconds=2)
+    live.fault("refuse", market="spot")
     with running(Feed()):
+        until(StreamEvent.objects.filter(event_type="RECONNECTING", market_type="SPOT").exists)
+        live.heal()
         until(synced_after(listener, 0))
-    assert StreamEvent.objects.filter(event_type="RECONNECTING", market_type="SPOT").exists()
     never_wrong(listener)
 
 

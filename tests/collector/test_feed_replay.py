@@ -15,7 +15,7 @@ FILES = {
     "SPOT": ("spot_btcusdt_20240808.gz", "spot_btcusdt_20240809.gz"),
     "FUTURES": ("usdm_btcusdt_20240808.gz",),
 }
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 @pytest.fixture(params=MARKETS)
@@ -80,9 +80,9 @@ def test_a_recording_ends_level_equal(replay):
     sides, sequence = naive(files)
     sync_registry()
     with running(Feed()) as feed:
-        until(lambda: playing.control("GET", "/streams")["replay"]["ended"], 60)
+        until(lambda: playing.control("GET", "/streams")["replay"]["ended"], 100)
         followed = feed.books.followed[market, "BTCUSDT"]
-        until(lambda: followed.sync.synced and followed.sync.book.sequence == sequence, 20)
+        until(lambda: followed.sync.synced and followed.sync.book.sequence == sequence)
         held, resyncs = followed.sync.book.frozen(), followed.sync.resyncs
     assert resyncs == 0
     compared = 0

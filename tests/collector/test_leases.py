@@ -149,7 +149,7 @@ def test_while_redis_is_away_minutes_are_kept_and_nothing_is_published(make, clo
     connections.broker_redis.cache_clear()
     try:
         feed.begin()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not feed.away and time.monotonic() < until:
             time.sleep(0.01)
         clock.now += 60
@@ -218,7 +218,7 @@ def test_a_process_elsewhere_is_not_known_to_be_dead():
 def test_the_end_leaves_nothing_behind(make, clock, empty_redis):
     feed = make(1, 1)
     feed.begin()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while publishable(feed) != ALL:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -245,6 +245,11 @@ def test_no_symbol_is_ever_published_by_two(empty_redis, monkeypatch):
         monkeypatch.setattr(module, name, seconds)
     wrong, count = [], Counter()
     end = time.monotonic() + 3
+    patience = end + 60  # for what a slow machine has not come to by then
+
+    def at_work():
+        now = time.monotonic()
+        return now < end or (now < patience and not (count["fenced"] and count["through"] > 100))
 
     def publish(guard, symbols):
         found = empty_redis.eval(ASK, 1, guard.fence, *symbols)
@@ -256,7 +261,7 @@ def test_no_symbol_is_ever_published_by_two(empty_redis, monkeypatch):
         chance = random.Random(index)
         feed = Leases(Shard(index, 4), lambda symbols: None, lambda: None)
         feed.want(NAMES)
-        while time.monotonic() < end:
+        while at_work():
             feed.step()
             feed.let_go(feed.leaving)
             for _ in range(5):

@@ -14,6 +14,7 @@ from collector.events import MOST_OF_A_TYPE, Event, Type, bounded, record
 from collector.lease import Lease, State
 from collector.models import CollectionMinute, RunChange, RunState, StreamEvent, SystemMetric
 from markets.storage import storage_name
+from tests.collector.feeding import until
 from tests.collector.simulated import NAMES, run_minute
 from tests.collector.test_limits import Away
 
@@ -182,16 +183,19 @@ def test_what_is_finished_is_done_for_all(empty_redis):
 
 
 def test_a_holder_that_died_loses_it_soon_and_one_that_lives_does_not(empty_redis, monkeypatch):
-    monkeypatch.setattr(lease, "LIFETIME", 0.4)
-    monkeypatch.setattr(lease, "RENEWAL", 0.1)
     mine, other = Lease("part"), another("part")
     mine.take()
-    for _ in range(6):
-        time.sleep(0.15)
-        mine.renew()
-        assert other.take() is State.BUSY
-    time.sleep(0.5)
-    assert other.take() is State.OURS
+    empty_redis.pexpire("lease:part", 8000)
+    monkeypatch.setattr(lease, "RENEWAL", 600.0)
+    mine.renew()  # it is not time to
+    assert empty_redis.pttl("lease:part") <= 8000
+    monkeypatch.setattr(lease, "RENEWAL", 0.0)
+    mine.renew()
+    assert empty_redis.pttl("lease:part") > 8000
+    assert other.take() is State.BUSY
+    monkeypatch.setattr(lease, "LIFETIME", 0.4)
+    mine.renew()
+    until(lambda: other.take() is State.OURS)
     mine.renew()
     assert empty_redis.get("lease:part") == b"elsewhere:1"
 
@@ -244,9 +248,7 @@ def test_a_process_shows_that_it_lives_and_works(empty_redis):
 def test_the_thread_writes_by_itself(empty_redis):
     heartbeat.beat("scanner")
     heartbeat.beat("scanner")
-    until = time.monotonic() + 10
-    while not selectors.processes() and time.monotonic() < until:
-        time.sleep(0.05)
+    until(selectors.processes)
     heartbeat.end("scanner")
     assert [found.name for found in selectors.processes()] == ["scanner"]
 

@@ -19,9 +19,9 @@ from depth.models import DepthSnapshot
 from tests.collector.feeding import KEYS, NAMES, skipped, until, wrong_states
 from tests.collector.simulated import ROOT, room, run_minute
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(600)]
 HOMES = {index: {name for name in NAMES if Shard(index, 2).holds(name)} for index in (1, 2)}
-TAKEN_OVER_WITHIN = 30.0
+PATIENCE = 90.0
 
 
 @contextmanager
@@ -61,8 +61,13 @@ def right_since(listener, moment):
     }
 
 
-def all_right(listener, moment, seconds=TAKEN_OVER_WITHIN):
+def all_right(listener, moment, seconds=PATIENCE):
     until(lambda: right_since(listener, moment) == set(KEYS), seconds, "not every book is right")
+
+
+def each_once(live):
+    """Whether each stream has one listener."""
+    return set(live.control("GET", "/streams")["streams"].values()) == {1}
 
 
 def fed_by(pid):
@@ -76,30 +81,30 @@ def test_a_shard_that_is_killed_or_paused_is_replaced_and_takes_its_share_again(
     assert all(HOMES.values())
     with ExitStack() as stack:
         one, two = (stack.enter_context(shard(index, environ, tmp_path)) for index in (1, 2))
-        until(lambda: right_since(listener, 0) == set(KEYS), 90)
-        until(lambda: (fed_by(one.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), 90)
+        until(lambda: right_since(listener, 0) == set(KEYS), PATIENCE)
+        until(lambda: (fed_by(one.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), PATIENCE)
 
-        monkeypatch.setattr(cycle, "TAKEOVER", timedelta(seconds=room(10).second + 2))
+        monkeypatch.setattr(cycle, "TAKEOVER", timedelta(seconds=room(18).second + 2))
         one.kill()
         killed = time.time()
         row = run_minute(8)  # meanwhile books are polled
         assert (row.expected, row.stored) == (len(KEYS), len(KEYS))
-        assert DepthSnapshot.objects.count() == len(KEYS)
-        all_right(listener, killed + 1, TAKEN_OVER_WITHIN - (time.time() - killed))
+        assert DepthSnapshot.objects.filter(time=row.minute).count() == len(KEYS)
+        all_right(listener, killed + 1)
         print(f"taken over after {time.time() - killed:.1f} s")
-        assert set(live.control("GET", "/streams")["streams"].values()) == {1}
+        until(lambda: each_once(live), what="streams are heard twice")
 
         back = stack.enter_context(shard(1, environ, tmp_path))
-        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), 90)
+        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), PATIENCE)
         all_right(listener, time.time())
-        assert set(live.control("GET", "/streams")["streams"].values()) == {1}
+        until(lambda: each_once(live), what="streams are heard twice")
 
         two.send_signal(signal.SIGSTOP)
         paused = time.time()
         all_right(listener, paused + 1)
         print(f"taken over after {time.time() - paused:.1f} s")
         two.send_signal(signal.SIGCONT)
-        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), 90)
+        until(lambda: (fed_by(back.pid), fed_by(two.pid)) == (HOMES[1], HOMES[2]), PATIENCE)
         all_right(listener, time.time())
         holders = {name.decode(): holder.split(b":")[1] for name, holder in empty_redis.hgetall(LEASES).items()}
         assert {name: int(holders[name]) for name in NAMES} == {
@@ -107,6 +112,6 @@ def test_a_shard_that_is_killed_or_paused_is_replaced_and_takes_its_share_again(
         }
         for process in (back, two):
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
     assert not skipped(listener.updates())  # two who feed one book would count twice
     assert not wrong_states([body for body in listener.updates() if body["wsStatus"] == "connected"])

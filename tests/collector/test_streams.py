@@ -36,7 +36,7 @@ def streams(exchange):
     return STREAMS["binance"]({"SPOT": socket, "FUTURES": socket})
 
 
-def frames(url, text, seconds=20):
+def frames(url, text, seconds=60):
     """Frames of a new connection after saying `text`, for at most `seconds`."""
     until = time.monotonic() + seconds
     with closing(websocket.create_connection(url, timeout=seconds)) as connection:

@@ -114,12 +114,12 @@ def campaign(exchange, names, seconds: float, seed: int) -> Outcome:
                 exchange.fault(kind, **options, **lasting)
                 outcome.faults[kind] += 1
             heal(exchange)
-            settle(exchange, names, started)
+            end = settle(exchange, names, started)
             outcome.polls = feed._candle_polls.asked
     finally:
         ended.set()
         thread.join()
-    judge(exchange, names, started, outcome)
+    judge(exchange, names, started, end, outcome)
     return outcome
 
 
@@ -130,34 +130,36 @@ def heal(exchange) -> None:
             exchange.control("DELETE", f"/faults/{fault['id']}")
 
 
-def last_end() -> datetime:
-    """The end of the newest minute of the exchange that is over by some seconds."""
+def last_end(over_by: float = 5.0) -> datetime:
+    """The end of the newest minute of the exchange that is over by so many seconds."""
     from collector.asking import budget_of
     from collector.venues import venue
 
     ahead = timedelta(milliseconds=budget_of(venue("binance"), "SPOT").offset_ms)
-    return (datetime.now(UTC) + ahead - timedelta(seconds=5)).replace(second=0, microsecond=0)
+    return (datetime.now(UTC) + ahead - timedelta(seconds=over_by)).replace(second=0, microsecond=0)
 
 
-def settle(exchange, names, started: datetime, seconds: float = 90.0) -> None:
-    """Until nothing is missing, or nothing more can be hoped for: the workers' minute comes again, as it does."""
+def settle(exchange, names, started: datetime, seconds: float = 90.0) -> datetime:
+    """Until nothing is missing up to the minute that is open now, which is given, or nothing more can be hoped for:
+    the workers' minute comes again, as it does."""
     from collector import backfill
 
-    end, until = last_end(), time.monotonic() + seconds
+    end, until = last_end(0.0), time.monotonic() + seconds
     while time.monotonic() < until:
         backfill.collect_newest(10.0)
-        if all(len(stored(name, started, end)) >= len(truth(exchange, name, started, end)) for name in names):
-            return
+        whole = all(len(stored(name, started, end)) >= len(truth(exchange, name, started, end)) for name in names)
+        if whole and last_end() >= end:
+            break
         time.sleep(1.0)
+    return end
 
 
-def judge(exchange, names, started: datetime, outcome: Outcome) -> None:
+def judge(exchange, names, started: datetime, end: datetime, outcome: Outcome) -> None:
     from candles.candle import SeriesKey
     from candles.models import Hole
     from candles.selectors import states
 
     start = (started - BEFORE).replace(second=0, microsecond=0)
-    end = last_end()
     for name in names:
         said, kept = truth(exchange, name, start, end), stored(name, start, end)
         outcome.minutes += len(said)

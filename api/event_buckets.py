@@ -125,7 +125,7 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "funding": MARK_COLUMNS,
     "liquidations": (
         *(*HEAD, ("longCount", "whole"), ("longNotional", "number"), ("shortCount", "whole")),
-        *(("shortNotional", "number"), ("largest", "number"), ("closed", "flag")),
+        *(("shortNotional", "number"), ("largest", "number"), ("lowerBound", "flag"), ("closed", "flag")),
     ),
     "open-interest": (
         *(*HEAD, ("samples", "whole"), *_numbers("open", "high", "low", "close", "notionalOpen", "notionalClose")),
@@ -140,7 +140,7 @@ def stretches(
     """Rows of COLUMNS, series by series (symbol, market); CVD counts from `start`."""
     names = [name for name, _ in COLUMNS[dataset]]
     for symbol, market in series:
-        whose = {"symbol": symbol, "marketType": market}
+        whose = {"symbol": symbol, "marketType": market, "lowerBound": True}
         told = [
             {**shown, **whose, "timestamp": datetime.fromtimestamp(shown["time"], UTC)}
             for shown in _of(dataset, symbol, market, (start, end, interval, now))

@@ -5,10 +5,13 @@ A cursor says where the last row stood, so a page is what it was however many ro
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 from rest_framework import serializers
+
+from api.times import EPOCH, LAST
 
 Row = TypeVar("Row")
 
@@ -16,6 +19,15 @@ Row = TypeVar("Row")
 def encode(place: Sequence[Any]) -> str:
     """An opaque text for where a row stands: numbers, texts and moments."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
+
+
+def _is_possible(value: Any) -> bool:
+    """Whether the database can compare with it: cursors are anybody's to write."""
+    if isinstance(value, datetime):
+        return value.tzinfo is not None and EPOCH <= value < LAST
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return "\x00" not in value if isinstance(value, str) else True
 
 
 class CursorField(serializers.CharField):
@@ -29,7 +41,10 @@ class CursorField(serializers.CharField):
         text = super().to_internal_value(data)
         try:
             body = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            return msgspec.msgpack.decode(body, type=self.holds)
+            place = msgspec.msgpack.decode(body, type=self.holds)
+            if all(map(_is_possible, place)):
+                return place
+            raise ValueError("no row stands there")
         except (binascii.Error, ValueError, msgspec.DecodeError) as error:
             raise serializers.ValidationError("is not one of a page of this list") from error
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 TOLERANCE = timedelta(minutes=10)  # how much older than an hour or a day the open interest compared with may be
@@ -69,7 +71,7 @@ TABLE = """
 class ContractRow:
     """One contract now; None: not known. Changes are percent of the open interest in the base asset, liquidations the
     notional (quote asset) of the last hour, as told: at least so much. `heard_minutes` of the last 60 had a mark price:
-    in the others the feed may have missed liquidations too."""
+    in the others the feed may have missed liquidations too. None was heard where liquidations are not taken."""
 
     symbol: str
     mark_time: datetime | None
@@ -115,7 +117,13 @@ def market_table(symbols: Sequence[str], now: datetime) -> list[ContractRow]:
     with connection.cursor() as cursor:
         cursor.execute(TABLE, {"symbols": list(symbols), "now": now, "tolerance": TOLERANCE})
         rows = cursor.fetchall()
-    return [ContractRow(*(*row[:9], _change(row[7], row[9]), _change(row[7], row[10]), *row[11:], now)) for row in rows]
+    taken = "forceOrder" in settings.STREAM_KINDS["FUTURES"]
+    return [_row(row, taken, now) for row in rows]
+
+
+def _row(row: tuple[Any, ...], taken: bool, now: datetime) -> ContractRow:
+    changes = _change(row[7], row[9]), _change(row[7], row[10])
+    return ContractRow(*(*row[:9], *changes, *row[11:14], row[14] if taken else 0, now))
 
 
 def _change(value: Decimal | None, before: Decimal | None) -> float | None:

@@ -88,11 +88,16 @@ class LiquidationsQuery(Bucketed):
 
 class FundingQuery(Bucketed):
     symbol = SymbolField(required=False, help_text="Without it every collected contract; needed with interval.")
+    limit = None  # one of each contract
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         if "interval" in attrs and "symbol" not in attrs:
             raise serializers.ValidationError({"symbol": "is needed with interval"}, code="required")
+        if "interval" not in attrs:
+            for name in ("from", "to"):
+                if name in attrs:
+                    raise serializers.ValidationError({name: "goes with interval alone; mark-prices has a past"})
         return attrs
 
 
@@ -167,7 +172,7 @@ class FundingShown(serializers.Serializer):
     timestamp = serializers.IntegerField(help_text="Of these figures.")
     markPrice = serializers.CharField()
     indexPrice = serializers.CharField()
-    basisPercent = serializers.FloatField(help_text="(mark - index) / index * 100.")
+    basisPercent = serializers.FloatField(allow_null=True, help_text="(mark - index) / index * 100.")
     fundingRate = serializers.CharField(allow_null=True)
     nextFundingTime = serializers.IntegerField(allow_null=True)
 
@@ -279,7 +284,9 @@ class SummaryShown(serializers.Serializer):
     longLiquidations1h = serializers.FloatField(help_text="Notional of longs closed in the last hour, at least.")
     shortLiquidations1h = serializers.FloatField()
     liquidations1h = serializers.IntegerField()
-    heardMinutes = serializers.IntegerField(help_text="Of the last 60 that the feed listened to.")
+    heardMinutes = serializers.IntegerField(
+        help_text="Of the last 60 in which the feed listened; 0 where it takes none."
+    )
     stale = serializers.BooleanField(help_text="A figure is older than it should be, or missing.")
 
 

@@ -37,7 +37,7 @@ class SymbolField(serializers.CharField):
         self.validators: list[Any] = []
 
     def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(data).upper()
+        return super().to_internal_value(data).upper().replace("\x00", "\ufffd")  # the database holds no NUL
 
 
 class MarketField(serializers.ChoiceField):

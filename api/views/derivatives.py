@@ -234,7 +234,7 @@ def _funding(
         "timestamp": epoch_ms(time),
         "markPrice": _exact(mark),
         "indexPrice": _exact(index),
-        "basisPercent": float((mark - index) / index * 100) if index else 0.0,
+        "basisPercent": float((mark - index) / index * 100) if index else None,
         "fundingRate": None if rate is None else _exact(rate),
         "nextFundingTime": ms_or_none(next_time),
     }

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
 
+from api.paging import encode
 from derivatives import services
 from derivatives.events import IdRange, Interest, Mark, Trade
 from tests.derivatives.test_events import forced
@@ -108,6 +110,27 @@ def test_funding_and_basis(client, told):
     assert get(client, "funding", symbol="1000PEPEUSDT").json()["data"] == []
 
 
+def test_without_an_index_there_is_no_basis(client, registry):
+    services.store_marks([Mark("BTCUSDT", MS, "101", "0", "100", None, None)])
+    [row] = get(client, "funding", symbol="BTCUSDT").json()["data"]
+    assert (row["markPrice"], row["indexPrice"], row["basisPercent"]) == ("101", "0", None)
+
+
+def test_nothing_was_heard_of_liquidations_that_are_not_taken(client, registry, settings):
+    ms = int(timezone.now().timestamp() * 1000)
+    services.store_marks([Mark("BTCUSDT", ms - i * 60_000 - 500, "99", "100", "1", None, None) for i in range(5)])
+
+    def heard():
+        return {row["symbol"]: row["heardMinutes"] for row in get(client, "derivatives/summary").json()["data"]}[
+            "BTCUSDT"
+        ]
+
+    settings.STREAM_KINDS = {**settings.STREAM_KINDS, "FUTURES": {"markPrice", "forceOrder"}}
+    assert heard() == 5
+    settings.STREAM_KINDS = {**settings.STREAM_KINDS, "FUTURES": {"markPrice"}}
+    assert heard() == 0
+
+
 DAY = {"from": (NOON - timedelta(hours=1)).isoformat(), "to": (NOON + timedelta(hours=1)).isoformat()}
 
 
@@ -177,6 +200,13 @@ def test_the_market_at_a_glance(client, registry, django_assert_max_num_queries)
         ("trades", {"symbol": "BTCUSDT", "interval": "1h", "side": "buy"}, 400, "side"),
         ("trades", {"symbol": "BTCUSDT", "interval": "1h", "from": "2020-01-01"}, 400, "from"),
         ("funding", {"interval": "1h"}, 400, "symbol"),
+        ("funding", {"from": "2026-03-01"}, 400, "from"),
+        ("funding", {"symbol": "BTCUSDT", "to": "2026-03-01"}, 400, "to"),
+        ("trades", {"symbol": "BTC\x00USDT"}, 404, "symbol"),
+        ("liquidations", {"cursor": encode([NOON, "\x00", UUID(int=1)])}, 400, "cursor"),
+        ("liquidations", {"cursor": encode(["0001-01-01T00:00:00+23:00", "A", UUID(int=1)])}, 400, "cursor"),
+        ("trades", {"symbol": "BTCUSDT", "cursor": encode([NOON, 2**63])}, 400, "cursor"),
+        ("mark-prices", {"symbol": "BTCUSDT", "cursor": encode(["2026-03-01T00:00:00"])}, 400, "cursor"),
         ("open-interest", {"symbol": "BTCUSDT", "from": "2026-03-02", "to": "2026-03-01"}, 400, "from"),
     ],
 )
@@ -243,7 +273,7 @@ def test_files_of_hours_and_days(client, told):
     [row] = rows_of(client, dataset="funding", symbol="BTCUSDT")
     assert (row["fundingRate"], row["markClose"], row["closed"]) == ("0.0001", "101", "true")
     [row] = rows_of(client, dataset="liquidations", interval="1d")
-    assert (row["longNotional"], row["shortCount"]) == ("200.5", "1")
+    assert (row["longNotional"], row["shortCount"], row["lowerBound"]) == ("200.5", "1", "true")
     [row] = json.loads(exported(client, dataset="open-interest", symbol="BTCUSDT", interval="1d", format="json"))[
         "data"
     ]

@@ -20,6 +20,8 @@ import requests
 from django.conf import settings
 from django.core.mail import send_mail
 
+from alerts.outward import session
+
 TIMEOUT = (3.05, 7)  # seconds to connect, to answer
 LOG_LIMIT = 20 * 1024 * 1024  # bytes; then the file becomes alert.log.1
 
@@ -86,8 +88,9 @@ def to_webhook(message: Message, url: str) -> None:
     if message.secret:
         headers["X-Alert-Signature"] = sign(message.secret, stamp, body)
     try:
-        answer = requests.post(url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True)
-        answer.close()
+        with session() as outward:
+            answer = outward.post(url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True)
+            answer.close()
     except (requests.RequestException, UnicodeError, ValueError) as error:
         raise Undelivered(f"{type(error).__name__}: {error}"[:500]) from error
     if not 200 <= answer.status_code < 300:

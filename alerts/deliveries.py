@@ -20,8 +20,9 @@ from alerts.rules import MEANINGS, Kind
 logger = logging.getLogger(__name__)
 
 BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 3600, 7200))  # after each failed try
+MOST_TRIES = len(BACK_OFF) + 1
 CLAIMED = timedelta(seconds=90)
-AT_ONCE = 5
+AT_ONCE = 1  # one that a slow receiver keeps waiting keeps no other one
 LONGEST = 35.0  # seconds that one round takes new ones for
 
 
@@ -45,10 +46,13 @@ def deliver_due(now: datetime) -> Delivered:
 
 def _deliver(delivery: Delivery, now: datetime) -> bool | None:
     """Whether it arrived; None when it is given up."""
+    if delivery.attempts > MOST_TRIES:
+        _failed(delivery, now, "none of the tries came to an end", True)
+        return None
     try:
         CHANNELS[delivery.channel](message(delivery), delivery.target)
     except Undelivered as error:
-        is_last = delivery.attempts > len(BACK_OFF)
+        is_last = delivery.attempts >= MOST_TRIES
         _failed(delivery, now, str(error), is_last)
         return None if is_last else False
     done = {"state": Delivery.State.DELIVERED, "done_at": now, "error": ""}

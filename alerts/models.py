@@ -2,11 +2,13 @@
 
 import math
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator, validate_email
 from django.db import models
 
+from alerts.outward import is_allowed_host
 from alerts.rules import MEANINGS, Direction, Kind, Threshold
 from markets.models import Market, Symbol
 
@@ -102,6 +104,8 @@ class Rule(models.Model):
         try:
             if self.webhook_url:
                 URLValidator(schemes=["http", "https"])(_as_public(self.webhook_url))
+                if not is_allowed_host(urlsplit(self.webhook_url).hostname or ""):
+                    errors["webhook_url"] = "is not an address that webhooks may go to"
         except ValidationError:
             errors["webhook_url"] = "must be an http:// or https:// address"
         try:

@@ -73,6 +73,7 @@ class Environment:
     start_block: int
     email_url: str
     email_from: str
+    webhook_internal: bool
     simulated_market: bool
 
 
@@ -335,6 +336,7 @@ def load(environ: Mapping[str, str] = os.environ, now: datetime | None = None) -
         start_block=read("START_BLOCK", "0", _integer(0, 10**12)),
         email_url=read("EMAIL_URL", "", _url("smtp://", "smtp+tls://", "smtp+ssl://")),
         email_from=read("EMAIL_FROM", "trading-platform@localhost", str),
+        webhook_internal=read("WEBHOOK_INTERNAL", "true", _flag),
         simulated_market=simulated,
     )
 

@@ -151,6 +151,7 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_TLS", False), EMAIL_C
 EMAIL_TIMEOUT = 10
 EMAILS = bool(ENV.email_url)
 DEFAULT_FROM_EMAIL = ENV.email_from
+WEBHOOK_INTERNAL = ENV.webhook_internal
 
 # --- chain -------------------------------------------------------------------------------------------------------
 

@@ -96,6 +96,29 @@ def test_a_claim_of_a_killed_process_comes_free():
     assert deliver_due(NOON + CLAIMED).delivered == 1
 
 
+def test_one_that_ends_its_process_every_time_is_given_up():
+    from alerts.deliveries import CLAIMED, MOST_TRIES, _claim
+
+    with webhooks() as hook:
+        fire(webhook_url=hook.url, to_log=False)
+        now = NOON
+        for _ in range(MOST_TRIES):
+            assert len(_claim(now)) == 1  # and then the process is killed
+            now += CLAIMED
+        assert deliver_due(now).given_up == 1
+        assert hook.got == []
+    assert "came to an end" in Delivery.objects.get().error
+
+
+def test_a_webhook_is_not_sent_where_none_may_go(settings):
+    settings.WEBHOOK_INTERNAL = False
+    with webhooks() as hook:
+        fire(webhook_url=hook.url, to_log=False)
+        assert deliver_due(NOON).failed == 1
+        assert hook.got == []
+    assert "127.0.0.1 is not an address" in Delivery.objects.get().error
+
+
 def test_without_a_mail_server_it_says_so(settings):
     settings.EMAILS = False
     fire(email="a@example.com", to_log=False)

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator, validate_email
 from django.db import models
 
-from alerts.outward import is_allowed_host
+from alerts.addresses import is_allowed_host
 from alerts.rules import MEANINGS, Direction, Kind, Threshold
 from markets.models import Market, Symbol
 

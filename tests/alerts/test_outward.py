@@ -5,8 +5,9 @@ import socket
 import pytest
 from django.core.exceptions import ValidationError
 
+from alerts.addresses import is_allowed
 from alerts.models import Rule
-from alerts.outward import Forbidden, is_allowed, session
+from alerts.outward import Forbidden, session
 from tests.alerts.receivers import webhooks
 
 NEVER = (

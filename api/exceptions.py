@@ -12,8 +12,8 @@ from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from api.middleware import request_id
 from api.renderers import ApiRenderer, encode
+from api.request_id import request_id
 from api.times import epoch_ms
 from markets.errors import NotCollected, UnknownSymbol
 from markets.storage import DATABASE_AWAY

@@ -22,8 +22,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from api.answers import MARKS, Asked, Kept, asked_of, decode, scoped, unchanged
-from api.middleware import chosen_id
 from api.renderers import encode
+from api.request_id import chosen_id
 from api.throttling import COUNT, COUNTED, Rate, RateLimit, address_windows, told
 from depth.broadcast import WANTED, member, state_key
 from depth.cache import count, tell_counts

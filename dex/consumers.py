@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from dex.addresses import read_address, read_pair
 from dex.broadcast import CHANNEL
-from dex.decode import read_address, read_pair
 from dex.events import Status
 from dex.hub import OrdersTopic, View
 from dex.selectors import Filter

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError, ParseError
 from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic
-from eth_utils.address import is_checksum_address, to_checksum_address
 
+from dex.addresses import checksummed
 from dex.chain import Log, moment
 from dex.events import ORDER_TYPES, EventType, OrderEvent
 
@@ -185,31 +184,7 @@ def _dynamic(one: _Parameter, log: Log, found: Sequence[Any]) -> int | str:
     value = _static(one.kind, log.topics[one.topic][2:]) if one.topic is not None else found[one.place]
     if one.field == "order_type":
         return order_type(value)
-    return to_checksum_address(value) if one.kind == "address" else value
-
-
-def read_address(text: str) -> str:
-    """EIP-55 of an address as people write it: in one case, or in the right mixed case. Raises ValueError."""
-    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text, re.ASCII):
-        raise ValueError("must be an address of 0x and 40 hexadecimal digits")
-    digits = text[2:]
-    if digits not in {digits.lower(), digits.upper()} and not is_checksum_address(text):
-        raise ValueError("has a capital or a small letter where its checksum has none; a digit may be wrong")
-    return checksummed(digits)
-
-
-def read_pair(text: str) -> tuple[str, str]:
-    """Two addresses with a stroke between them. Raises ValueError."""
-    one, stroke, other = text.partition("/")
-    if not stroke:
-        raise ValueError("must be two addresses with / between them")
-    return read_address(one), read_address(other)
-
-
-@lru_cache(maxsize=200_000)
-def checksummed(digits: str) -> str:
-    """EIP-55 of forty hexadecimal digits. Raises ValueError."""
-    return str(to_checksum_address("0x" + digits))
+    return checksummed(str(value)[2:]) if one.kind == "address" else value
 
 
 def order_type(value: int | str) -> str:

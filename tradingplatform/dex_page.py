@@ -15,7 +15,7 @@ from api.serializers.orders import STATUS_WORDS, UserOrdersQuery
 from api.times import epoch_ms
 from api.views.orders import listed_orders, told_statistics
 from depth.views import readable
-from dex.decode import read_address
+from dex.addresses import read_address
 from dex.events import Status
 from dex.selectors import one_moment, scanner_state, scanner_status
 from tradingplatform.dex_chart import chart_state

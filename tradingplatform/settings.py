@@ -1,6 +1,7 @@
 """Django settings: one file, all that varies comes from the environment through `env.py`."""
 
 import os
+import sys
 from typing import Any
 
 import environ
@@ -12,7 +13,7 @@ from tradingplatform.addresses import celery_broker_url
 from tradingplatform.env import ROOT, load
 
 ENV = load()
-PROCESS = os.environ.get("PLATFORM_PROCESS", "shell")  # web, worker, beat, feed, scanner or shell
+PROCESS = os.environ.get("PLATFORM_PROCESS", "shell")  # web, worker, beat, feed, scanner, prepare or shell
 
 DEBUG = ENV.debug
 SECRET_KEY = ENV.secret_key or embedded.read_secret_key(ENV.data_dir)
@@ -20,8 +21,10 @@ ALLOWED_HOSTS = list(ENV.allowed_hosts)
 SIMULATED_MARKET = ENV.simulated_market
 
 INSTALLED_APPS = [
-    "daphne",
-    "django.contrib.admin",
+    # Its own `runserver`; the web process needs no app of it, and the others need not wait for Twisted.
+    *(["daphne"] if "runserver" in sys.argv[1:2] else []),
+    # Admin pages, and the services behind them, are loaded where they are shown or checked.
+    "django.contrib.admin" if PROCESS in {"web", "shell"} else "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -319,7 +322,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
-    "filters": {"request_id": {"()": "api.middleware.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "api.request_id.RequestIdFilter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
     "loggers": {

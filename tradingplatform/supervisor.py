@@ -39,6 +39,7 @@ MARK = "PLATFORM_SUPERVISOR"  # the DATA_DIR that it belongs to
 RUN = "PLATFORM_RUN"  # the one run that it belongs to
 WORKER_PROCESSES = 4
 QUIET_ROOT = ("-W", "ignore:You're running the worker")  # Celery's six lines to root; tasks are JSON, not code
+MIGRATE = ("manage.py", "migrate", "--noinput", "--skip-checks", "-v", "0")  # the checks load every page
 PRIVATE_PORTS = range(20_000, 32_000)  # below those that outgoing connections take
 
 
@@ -90,7 +91,8 @@ def programs(plan: Plan) -> list[Program]:
     """Every program of a plan in the order of start."""
     shared = plan.decided | plan.marks | {"DATA_DIR": str(plan.configuration.data_dir), "PYTHONUNBUFFERED": "1"}
     user, password = plan.administrator
-    prepare = shared | {"ADMIN_USER": user, "ADMIN_PASSWORD": password}
+    once = shared | {"PLATFORM_PROCESS": "prepare"}
+    prepare = once | {"ADMIN_USER": user, "ADMIN_PASSWORD": password}
     host, port = plan.configuration.host, plan.configuration.port
     listening = ("-b", host, "-p", str(port), "-v", "0", "--no-server-name", "--application-close-timeout", "3")
     worker = ("worker", "--concurrency", str(WORKER_PROCESSES), "--without-gossip", "--without-mingle")
@@ -99,7 +101,7 @@ def programs(plan: Plan) -> list[Program]:
         *servers(plan),
         *simulator(plan, shared),
         *chain(plan, shared),
-        Program("migrate", _python("manage.py", "migrate", "--noinput", "-v", "0"), APPLICATION, shared, once=True),
+        Program("migrate", _python(*MIGRATE), APPLICATION, once, once=True),
         Program("prepare", _python("manage.py", "prepare"), APPLICATION, prepare, once=True),
         Program(
             "web",

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from api.serializers.common import Answer
 from api.serializers.fields import MomentField, Query, WordField
-from dex.decode import read_address, read_pair
+from dex.addresses import read_address, read_pair
 from dex.events import EventType, Status
 
 LARGEST_ID = 2**256 - 1

@@ -23,8 +23,8 @@ from api.serializers.orders import (
 )
 from api.times import epoch_ms
 from api.views.base import ApiView
+from dex.addresses import read_address
 from dex.broadcast import order_body
-from dex.decode import read_address
 from dex.events import Status, TokenFacts, exact
 from dex.models import OrderEvent
 from dex.selectors import Filter, Page, Volume, history, order, orders, statistics

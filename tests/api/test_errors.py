@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg_pool import PoolTimeout
 
-from api.middleware import RequestIdFilter
+from api.request_id import RequestIdFilter
 
 SHAPE = ["success", "error", "code", "field", "requestId", "timestamp"]
 RESOURCES = ["health", "symbols", "binance/spot", "binance/futures", "binance/depth", "chart-data", "snapshots"]

@@ -10,7 +10,8 @@ import pytest
 
 from markets.connections import broker_redis
 from tests.platform.running import ROOT
-from tradingplatform import celery_app, launch
+from tradingplatform import launch
+from tradingplatform.celery import app
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def worker(tmp_path):
         )
     try:
         deadline = time.monotonic() + 60
-        while not celery_app.control.ping([f"celery@{tmp_path.name}"], timeout=0.5):
+        while not app.control.ping([f"celery@{tmp_path.name}"], timeout=0.5):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
         yield process

@@ -21,6 +21,7 @@ def shard(text: str) -> Shard:
 
 class Command(BaseCommand):
     help = "Keeps live order books from the exchange's streams, publishes them and stores their minutes."
+    requires_system_checks = ()  # they load every page; `manage.py check` asks for them
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--shard", type=shard, default=Shard(), help="of several feeds that share the symbols: i/n")

@@ -14,6 +14,7 @@ from collector.scanner import Configuration, Scanner, nodes
 
 class Command(BaseCommand):
     help = "Read DEX order events from the chain (WEB3_PROVIDERS, TRADING_ADDRESS) until SIGTERM."
+    requires_system_checks = ()  # they load every page; `manage.py check` asks for them
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.WEB3_PROVIDERS or not settings.TRADING_ADDRESS:

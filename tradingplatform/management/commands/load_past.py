@@ -14,6 +14,7 @@ BAR = 30
 
 class Command(BaseCommand):
     help = "Store 48 hours of the simulated market before its first live minute. Goes on where it was stopped."
+    requires_system_checks = ()  # they load every page; `manage.py check` asks for them
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.SIMULATED_MARKET:

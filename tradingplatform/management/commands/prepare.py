@@ -17,6 +17,7 @@ from tradingplatform.timescale import provision
 
 class Command(BaseCommand):
     help = "Provision the database, collect static files, create what a new platform begins with, read the symbols."
+    requires_system_checks = ()  # they load every page; `manage.py check` asks for them
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files as they are")

@@ -33,7 +33,7 @@ def listener(empty_redis):
     """Everything that comes over one channel."""
 
     def hear(channel, count):
-        found, until = [], time.monotonic() + 10
+        found, until = [], time.monotonic() + 40
         while len(found) < count and time.monotonic() < until:
             message = pubsubs[channel].get_message(ignore_subscribe_messages=True, timeout=0.2)
             if message:
@@ -44,7 +44,7 @@ def listener(empty_redis):
     for channel in ("candles:BTCUSDT", "candles:all"):
         pubsubs[channel] = empty_redis.pubsub()
         pubsubs[channel].subscribe(channel)
-        pubsubs[channel].get_message(timeout=2)
+        pubsubs[channel].get_message(timeout=30)
     yield hear
     for pubsub in pubsubs.values():
         pubsub.close()

@@ -27,26 +27,26 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.session = requests.Session()
 
-    def get(self, path: str, timeout: float = 10, **params: Any) -> requests.Response:
+    def get(self, path: str, timeout: float = 40, **params: Any) -> requests.Response:
         return self.session.get(self.url + path, params=params, timeout=timeout)
 
     def fault(self, **fault: Any) -> dict[str, Any]:
-        answer = self.session.post(f"{self.url}/control/faults", json=fault, timeout=10)
+        answer = self.session.post(f"{self.url}/control/faults", json=fault, timeout=40)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
     def rules(self, **rules: Any) -> None:
-        answer = self.session.post(f"{self.url}/control/streams", json=rules, timeout=10)
+        answer = self.session.post(f"{self.url}/control/streams", json=rules, timeout=40)
         assert answer.status_code == 200, answer.text
 
     def streams(self) -> dict[str, Any]:
         return self.get("/control/streams").json()
 
-    def socket(self, path: str, timeout: float = 5, receive_buffer: int | None = None) -> "Socket":
+    def socket(self, path: str, timeout: float = 30, receive_buffer: int | None = None) -> "Socket":
         return Socket(f"ws://127.0.0.1:{self.port}{path}", timeout, receive_buffer)
 
     def limits(self, **limits: Any) -> None:
-        answer = self.session.post(f"{self.url}/control/limits", json=limits, timeout=10)
+        answer = self.session.post(f"{self.url}/control/limits", json=limits, timeout=40)
         assert answer.status_code == 200, answer.text
 
     def control(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Server:
 
     def reset(self) -> None:
         for path in ("faults", "limits", "counters", "streams"):
-            assert self.session.delete(f"{self.url}/control/{path}", timeout=10).status_code == 200
+            assert self.session.delete(f"{self.url}/control/{path}", timeout=40).status_code == 200
         for market, weight in (("spot", 6000), ("futures", 2400)):
             self.limits(market=market, weight=weight, enforced=True, tolerance=20, ban_seconds=120)
 
@@ -82,7 +82,7 @@ class Socket:
     def receive(self) -> Any:
         return json.loads(self.socket.recv())
 
-    def until(self, wanted: Callable[[Any], bool], seconds: float = 10) -> Any:
+    def until(self, wanted: Callable[[Any], bool], seconds: float = 40) -> Any:
         """The first message that is wanted."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -103,7 +103,7 @@ class Socket:
             return True
         return False
 
-    def closed(self, seconds: float = 5) -> int | None:
+    def closed(self, seconds: float = 40) -> int | None:
         """The code of the server's close, which must come in time; None when the connection just ended."""
         self.socket.settimeout(seconds)
         try:
@@ -124,7 +124,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Server]:
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not port_file.exists():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "the simulator does not start"
@@ -135,7 +135,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Server]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=40)
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ def test_all_mark_prices_come_as_an_array_with_both_kinds_of_margin(server: Serv
 
 
 def test_liquidations_of_all_contracts_come_as_objects(server: Server) -> None:
-    with server.socket("/market/ws/!forceOrder@arr", timeout=20) as socket:
+    with server.socket("/market/ws/!forceOrder@arr", timeout=60) as socket:
         body = socket.receive()
     assert body["e"] == "forceOrder"
     order = body["o"]

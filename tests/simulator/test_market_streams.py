@@ -110,7 +110,7 @@ def test_best_prices_are_those_of_the_book_at_their_id(server: Server, market: s
 def test_the_last_day_is_told_as_by_rest(server: Server, market: str) -> None:
     names = "btcusdt@ticker/btcusdt@miniTicker/!ticker@arr/!miniTicker@arr"
     seen: dict[str, Any] = {}
-    with server.socket(MARKET_ADDRESS[market] + names, timeout=20) as socket:
+    with server.socket(MARKET_ADDRESS[market] + names, timeout=60) as socket:
         while len(seen) < 4:
             body = socket.receive()
             seen[body["stream"]] = body["data"]

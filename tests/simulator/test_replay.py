@@ -136,7 +136,7 @@ def test_a_replayed_book_takes_one_symbol_of_one_market_over(spot_stream: Path, 
         time.sleep(0.05)
         body = server.get("/fapi/v1/depth", symbol="BTCUSDT").json()
         assert (body["lastUpdateId"], body["bids"][0]) == (110, ["9.80", "4"])
-        assert abs(body["E"] - time.time() * 1000) < 5000
+        assert abs(body["E"] - time.time() * 1000) < 20_000
 
 
 def _csv_sides() -> tuple[list[list[str]], list[list[str]]]:
@@ -256,7 +256,7 @@ def test_a_book_kept_from_a_played_recording_ends_as_the_recorded_one(
     files = [argument for name in names for argument in ("--replay", str(RECORDED / name))]
     with start(*files, "--replay-start", "subscriber", "--replay-speed", "500") as server:
         book = LocalBook(market, server.get(DEPTH[market], symbol="BTCUSDT", limit=1000).json())
-        with server.socket(f"{ADDRESS[market]}/btcusdt@{stream}", timeout=10) as socket:
+        with server.socket(f"{ADDRESS[market]}/btcusdt@{stream}", timeout=60) as socket:
             diffs = [socket.receive()]
             played = server.streams()["replay"]
             while diffs[-1]["u"] < last:

@@ -15,7 +15,7 @@ STREAM = "/ws/ethusdt@depth@100ms"
 
 
 def heal(server: Server) -> None:
-    server.session.delete(f"{server.url}/control/faults", timeout=10)
+    server.session.delete(f"{server.url}/control/faults", timeout=40)
 
 
 def ids(diffs: list[dict[str, Any]]) -> list[int]:
@@ -96,6 +96,7 @@ def test_a_stalled_connection_is_open_and_says_nothing_until_it_is_over(server: 
         before = socket.receive()["u"]
         server.rules(ping_seconds=0.1)
         server.fault(kind="stall", seconds=0.8)
+        stalled = time.time() * 1000
         socket.socket.settimeout(0.15)
         deadline = time.monotonic() + 0.7
         heard = []
@@ -105,8 +106,8 @@ def test_a_stalled_connection_is_open_and_says_nothing_until_it_is_over(server: 
             except websocket.WebSocketTimeoutException:
                 socket.socket.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": 1}))
                 break
-        assert len(heard) <= 6
-        socket.socket.settimeout(5)
+        assert all(json.loads(data)["E"] <= stalled for opcode, data in heard if opcode == websocket.ABNF.OPCODE_TEXT)
+        socket.socket.settimeout(30)
         after = socket.until(lambda body: "u" in body and body["u"] > before + 23 * 5)
         assert after["U"] > before + 1
 
@@ -157,9 +158,9 @@ def test_handshakes_are_refused(server: Server) -> None:
 
 def test_the_server_says_that_it_will_go_and_goes(server: Server) -> None:
     with server.socket(STREAM) as socket, server.socket("/market/ws") as other:
-        server.fault(kind="shutdown", market="spot", delay=0.3)
+        server.fault(kind="shutdown", market="spot", delay=3)
         event = socket.until(lambda body: body["e"] == "serverShutdown")
-        assert abs(event["E"] - time.time() * 1000) < 2000
+        assert abs(event["E"] - time.time() * 1000) < 20_000
         assert socket.receive()["e"] == "depthUpdate"
         assert socket.closed() == 1001
         assert other.ask("LIST_SUBSCRIPTIONS")["result"] == []
@@ -169,7 +170,7 @@ def test_the_server_says_that_it_will_go_and_goes(server: Server) -> None:
 def test_a_snapshot_can_be_older_than_the_stream(server: Server, market: str) -> None:
     with server.socket(f"{ADDRESS[market]}/ethusdt@depth@100ms") as socket:
         first = socket.receive()
-        server.fault(kind="late_snapshot", age_ms=3000, symbol="ETHUSDT", count=1)
+        server.fault(kind="late_snapshot", age_ms=20_000, symbol="ETHUSDT", count=1)
         late = server.get(DEPTH[market], symbol="ETHUSDT", limit=1000).json()
         assert late["lastUpdateId"] < first["U"] - 1
         with pytest.raises(Gap):
@@ -181,14 +182,14 @@ def test_a_snapshot_can_be_older_than_the_stream(server: Server, market: str) ->
     "fault", [{"kind": "cut", "how": "json"}, {"kind": "drop", "how": "abort"}, {"kind": "late_snapshot", "age_ms": 0}]
 )
 def test_faults_that_cannot_be_are_refused(server: Server, fault: dict[str, Any]) -> None:
-    answer = server.session.post(f"{server.url}/control/faults", json=fault, timeout=10)
+    answer = server.session.post(f"{server.url}/control/faults", json=fault, timeout=40)
     assert answer.status_code == 400
     assert answer.json()["error"]
 
 
 def test_rules_that_cannot_be_are_refused(server: Server) -> None:
     for rules in ({"streams": -1}, {"colour": 1}, {"market": "forward"}):
-        assert server.session.post(f"{server.url}/control/streams", json=rules, timeout=10).status_code == 400
+        assert server.session.post(f"{server.url}/control/streams", json=rules, timeout=40).status_code == 400
 
 
 def test_a_clock_that_jumps_leaves_ids_that_make_sense(server: Server) -> None:
@@ -208,5 +209,6 @@ def test_a_symbol_that_vanished_is_silent(server: Server) -> None:
     with server.socket("/stream?streams=ethusdt@depth@100ms/btcusdt@depth@100ms") as socket:
         socket.take(2)
         server.fault(kind="unknown_symbol", symbol="ETHUSDT")
-        socket.take(3)
+        socket.ask("LIST_SUBSCRIPTIONS")  # what was on its way before has come
+        socket.take(2)
         assert {one["stream"] for one in socket.take(4)} == {"btcusdt@depth@100ms"}

@@ -59,7 +59,7 @@ def test_ids_of_diffs_follow_one_another_as_on_their_market(server: Server, mark
             assert following["u"] >= following["U"] > one["u"] + 1
     names = {"spot": "e E s U u b a", "futures": "e E T s ps U u pu b a st"}[market]
     assert set(diffs[0]) == set(names.split())
-    assert abs(diffs[-1]["E"] - time.time() * 1000) < 2000
+    assert abs(diffs[-1]["E"] - time.time() * 1000) < 20_000
 
 
 def test_two_listeners_hear_the_same(server: Server) -> None:
@@ -176,16 +176,16 @@ def test_too_many_attempts_to_connect_are_refused(server: Server) -> None:
 
 
 def test_pings_carry_the_time_and_must_be_answered_by_a_copy(server: Server) -> None:
-    server.rules(ping_seconds=0.2, pong_seconds=0.6)
+    server.rules(ping_seconds=0.2, pong_seconds=3)
     for answer, survives in ((None, True), (b"other", False)):
         with server.socket("/public/ws/btcusdt@depth@100ms") as socket:
-            ends, pings = time.monotonic() + 1.5, 0
+            ends, pings = time.monotonic() + 4, 0
             code: Any = None
             while time.monotonic() < ends and code is None:
                 opcode, data = socket.socket.recv_data(control_frame=True)
                 if opcode == 9:
                     pings += 1
-                    assert abs(int(data) - time.time() * 1000) < 2000
+                    assert abs(int(data) - time.time() * 1000) < 20_000
                     # websocket-client has answered by itself; a wrong answer besides means nothing.
                     if answer:
                         socket.socket.pong(answer)
@@ -217,7 +217,7 @@ def test_a_client_that_does_not_read_is_cut_off_and_others_hear_on(server: Serve
     path = "/stream?streams=" + "/".join(names)
     server.rules(market="spot", waiting_bytes=20_000)
     with server.socket(path, receive_buffer=4096), server.socket(path) as quick:
-        quick.until(lambda body: server.streams()["counters"].get("too_slow") == 1, seconds=20)
+        quick.until(lambda body: server.streams()["counters"].get("too_slow") == 1, seconds=60)
         assert len(server.streams()["connections"]) == 1
         assert quick.receive()["stream"] in names
 

@@ -23,7 +23,7 @@ SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
 MOST_CLIENTS = 120
 
 
-def wait_for(condition, seconds=15.0):
+def wait_for(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"
@@ -92,12 +92,12 @@ def running(environment: dict[str, str], **changes: str) -> Iterator[Site]:
         command = [sys.executable, "-m", "tradingplatform.web", *server]
         process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
     try:
-        wait_for(lambda: process.poll() is not None or answers(port), 40)
+        wait_for(lambda: process.poll() is not None or answers(port), 90)
         assert process.poll() is None, log.read_text()[-3000:]
         yield Site(f"ws://127.0.0.1:{port}", port, process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(90)
     assert "Traceback" not in log.read_text()
 
 

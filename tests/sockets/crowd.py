@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from websockets.asyncio.client import connect
 
 AT_ONCE = 50  # connections that are opened together
+BEHIND = 5  # rounds that the slowest of these clients, which share a process, may be behind before the next goes out
 
 
 @dataclass
@@ -32,7 +33,7 @@ def gather(site, feed, symbols, clients, rounds, pause, patience=120.0):
     """Opens the clients, publishes `rounds` states of each symbol, `pause` seconds apart, and waits until everybody
     has the last."""
     feed.publish(*symbols)
-    progress = {"ready": 0, "last": rounds + 1, "until": time.monotonic() + patience}
+    progress = {"ready": 0, "last": rounds + 1, "until": time.monotonic() + patience, "heard": [0] * clients}
     publisher = threading.Thread(target=_publish, args=(feed, symbols, clients, rounds, pause, progress))
     publisher.start()
     heard = asyncio.run(_everybody(site, symbols, clients, progress))
@@ -47,8 +48,10 @@ def gather(site, feed, symbols, clients, rounds, pause, patience=120.0):
 def _publish(feed, symbols, clients, rounds, pause, progress):
     while progress["ready"] < clients and time.monotonic() < progress["until"]:
         time.sleep(0.02)
-    for _ in range(rounds):
+    for number in range(rounds):
         begun = time.monotonic()
+        while min(progress["heard"]) < number + 1 - BEHIND and time.monotonic() < progress["until"]:
+            time.sleep(0.01)
         for symbol in symbols:
             feed.publish(symbol)
         time.sleep(max(0.0, begun + pause - time.monotonic()))
@@ -57,11 +60,11 @@ def _publish(feed, symbols, clients, rounds, pause, progress):
 async def _everybody(site, symbols, clients, progress):
     gate = asyncio.Semaphore(AT_ONCE)
     return await asyncio.gather(
-        *(_listen(site, symbols[number % len(symbols)], gate, progress) for number in range(clients))
+        *(_listen(site, symbols[number % len(symbols)], gate, progress, number) for number in range(clients))
     )
 
 
-async def _listen(site, symbol, gate, progress):
+async def _listen(site, symbol, gate, progress, number):
     """All that one client got, up to the last state."""
     messages = []
     async with gate:
@@ -71,7 +74,9 @@ async def _listen(site, symbol, gate, progress):
         while True:
             text = await asyncio.wait_for(client.recv(), max(1.0, progress["until"] - time.monotonic()))
             messages.append(text)
-            if json.loads(text).get("seq") == progress["last"]:
+            seq = json.loads(text).get("seq")
+            progress["heard"][number] = seq or progress["heard"][number]
+            if seq == progress["last"]:
                 return messages
 
 

@@ -22,7 +22,7 @@ class RawClient:
         while b"\r\n\r\n" not in self.buffer:
             self.buffer += self.socket.recv(1)
         self.buffer = b""
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
 
     def _take(self, size):
         while len(self.buffer) < size:

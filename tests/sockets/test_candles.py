@@ -137,10 +137,10 @@ def test_what_is_told_is_what_the_api_answers(site, minutes, start):
         told = price(client)["data"]
         values = indicators(client, 4)
     address = f"{site.http}/api/v1"
-    (candle,) = requests.get(f"{address}/candles?symbol={name}&timeframe=4H&limit=1", timeout=10).json()["candles"]
+    (candle,) = requests.get(f"{address}/candles?symbol={name}&timeframe=4H&limit=1", timeout=30).json()["candles"]
     assert {field: told[field] for field in candle} == candle
     asked = "rsi:5,atr:5,obv,ichimoku:2:3:4:2"
-    answer = requests.get(f"{address}/indicators?symbol={name}&timeframe=4H&indicators={asked}", timeout=10).json()
+    answer = requests.get(f"{address}/indicators?symbol={name}&timeframe=4H&indicators={asked}", timeout=30).json()
     lines = answer["indicators"]
     assert values["rsi:5"]["value"] == pytest.approx(lines["rsi:5"][-1], rel=1e-9) if lines["rsi:5"][-1] else True
     step = lines["obv"][-1] - lines["obv"][-2]
@@ -272,7 +272,7 @@ def test_silence_is_told_as_not_live(site, minutes):
 
     now = datetime.now(UTC)
     (minute,) = klines(now.replace(second=0, microsecond=0), 1)
-    keep_open([(key(name), OpenMinute(int((now - timedelta(seconds=25)).timestamp() * 1000), minute))])
+    keep_open([(key(name), OpenMinute(int((now - timedelta(seconds=18)).timestamp() * 1000), minute))])
     with opened(site, f"/ws?symbol={name}") as client:
         first = told_by(client)
         assert (first["live"], first["timestamp"]) == (True, minute.open_time)
@@ -293,7 +293,7 @@ def test_redis_goes_away_and_comes_back(site, minutes, servers):
         with opened(site, f"/ws?symbol={NAMES[1]}") as other:
             assert told_by(other)["live"] is False
         servers.redis.start()
-        end, trades, heard = time.monotonic() + 20, 2, None
+        end, trades, heard = time.monotonic() + 60, 2, None
         while heard is None:
             assert time.monotonic() < end
             say(name, kline, trades=trades)
@@ -332,11 +332,11 @@ def test_many_clients_get_every_price_in_order(site, minutes):
 def test_without_the_database_clients_are_told_to_come_again(environment, empty_redis):
     with running(environment, DATABASE_URL="postgres://nobody@127.0.0.1:1/none") as site:
         with opened(site, f"/ws?symbol={NAMES[0]}") as client:
-            code, said = close_code(client, 30)
+            code, said = close_code(client)
         assert (code, said[-1]["code"]) == (1013, "unavailable")
         with opened(site, "/ws/chart-data") as client:
             assert told_by(client) == WELCOME
             subscribe(client, symbol=NAMES[0])
-            assert told_by(client, 30)["code"] == "unavailable"
+            assert told_by(client)["code"] == "unavailable"
             client.send('{"type":"ping"}')
             assert told_by(client) == {"type": "pong"}

@@ -26,7 +26,7 @@ def program():
     return found
 
 
-def finished(commands, feed, rows, seconds=60):
+def finished(commands, feed, rows, seconds=100):
     """What these programs print, run side by side while books and prices come; each must end well."""
     with ExitStack() as stack:
         processes = {}

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from derivatives.broadcast import WANTED, TapeLiquidation, TapeMessage, TapeTrade, publish
+from derivatives.consumers import first_frame
 from derivatives.hub import GONE_SECONDS, STALE_SECONDS, TapeTopic, view
 from markets.connections import broker_redis
 from tests.sockets.conftest import SYMBOLS, wait_for
@@ -53,6 +54,12 @@ def test_small_trades_are_left_out_and_their_ids_still_told(site, empty_redis):
         assert (heard["trades"], heard["firstId"], heard["lastId"]) == ([], 1, 2)
         publish(broker_redis(), [message(3, quantity="10")])
         assert [it["id"] for it in until(client, lambda it: it.get("lastId") == 3)["trades"]] == [3]
+
+
+@pytest.mark.parametrize(("least", "ids"), [(0.0, (4, 6)), (1000.0, (None, None))])
+def test_the_snapshot_of_large_trades_alone_does_not_end_where_all_trades_do(least, ids):
+    told = json.loads(first_frame(TapeTopic("SPOT", FIRST), [trade(4), trade(6)], least).body)
+    assert (told["type"], told["firstId"], told["lastId"], len(told["trades"])) == ("snapshot", *ids, 2)
 
 
 @pytest.mark.parametrize(

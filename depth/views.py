@@ -9,27 +9,26 @@ from urllib.parse import urlencode
 import msgspec
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from psycopg_pool import PoolTimeout
 
 from depth import charts as page
 from depth.models import LIFETIMES
 from depth.tables import book_table, diff_table
 from markets.errors import NotCollected, UnknownSymbol
 from markets.selectors import collected_symbols, find, registry
+from markets.storage import DATABASE_AWAY
 
 # Loaded at once with the page's own module, instead of one after another.
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("chart", "download", "format", "frame", "freshness", "legend", "liquidity", "live"),
-        *("panels", "poll", "preferences", "search", "series", "theme"),
+        *("chart", "chart_picture", "choice", "format", "frame", "freshness", "kept_socket", "legend", "liquidity"),
+        *("live", "panels", "panes_chart", "pill", "poll", "preferences", "search", "series", "theme"),
     )
 )
 RANGE_TEXTS = {"all": "All"}
@@ -47,7 +46,7 @@ def readable(view: View) -> View:
             if not settings.API_PUBLIC and not request.user.is_authenticated:
                 return _problem(401, "login_required") if data else redirect_to_login(request.get_full_path())
             return view(request)
-        except (OperationalError, InterfaceError, PoolTimeout):
+        except DATABASE_AWAY:
             return _problem(503, "database_away") if data else _away(request)
 
     return guarded

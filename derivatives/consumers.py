@@ -42,18 +42,11 @@ class TradesSocket(Socket):
             raise Refused("not_collected", str(error), NOT_FOUND) from error
         except DATABASE_AWAY as error:
             raise Refused("unavailable", "The database does not answer; try again", TRY_LATER) from error
-        topic.join(self.writer, least, self._first(topic, found))
+        topic.join(self.writer, least, first_frame(topic, found, least))
 
     def gone(self) -> None:
         if self.topic is not None:
             self.topic.leave(self.writer)
-
-    def _first(self, topic: TapeTopic, found: list[TapeTrade]) -> Frame:
-        status = topic.status(monotonic())
-        message = TapeMessage(topic.symbol, topic.market, status, int(time() * 1000), found)
-        if found:
-            message = msgspec.structs.replace(message, first_id=found[0].id, last_id=found[-1].id)
-        return Frame(msgspec.json.encode({**msgspec.to_builtins(message), "type": "snapshot"}))
 
     def _asked(self) -> tuple[str, str, float]:
         """Symbol, market (empty: whichever it is collected on, SPOT first) and the least notional."""
@@ -70,6 +63,14 @@ class TradesSocket(Socket):
         if not 0 <= least <= MOST_NOTIONAL:
             raise Refused("invalid_parameter", "minNotional must be a number of the quote asset", BAD_REQUEST)
         return symbol, market, least
+
+
+def first_frame(topic: TapeTopic, found: list[TapeTrade], least: float) -> Frame:
+    """The snapshot, with ids only where it holds every trade: after large ones alone, the next message's are no gap."""
+    message = TapeMessage(topic.symbol, topic.market, topic.status(monotonic()), int(time() * 1000), found)
+    if found and not least:
+        message = msgspec.structs.replace(message, first_id=found[0].id, last_id=found[-1].id)
+    return Frame(msgspec.json.encode({**msgspec.to_builtins(message), "type": "snapshot"}))
 
 
 def _collected(symbol: str, market: str) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "market_table",
     "marks",
     "newest_ids",
+    "newest_trade_time",
     "open_gap_count",
     "open_interest",
     "stored_ids",
@@ -132,6 +133,12 @@ def newest_ids(keys: Sequence[Key], since: datetime) -> Mapping[Key, int]:
     with connection.cursor() as cursor:
         cursor.execute(NEWEST_IDS, {"markets": markets, "symbols": symbols, "since": since})
         return {(market, symbol): trade_id for market, symbol, trade_id in cursor.fetchall()}
+
+
+def newest_trade_time(market: str, symbol: str) -> datetime | None:
+    """When the newest stored trade of a series was made."""
+    found = Trade.objects.filter(market_type=market, symbol=symbol).order_by("-trade_time")
+    return found.values_list("trade_time", flat=True).first()
 
 
 def stored_ids(gap: TradeGap, start: datetime, end: datetime) -> list[int]:

@@ -214,6 +214,10 @@ class FlowShown(Bucket):
 
 class FlowAnswer(Buckets):
     symbol = serializers.CharField()
+    newest = serializers.IntegerField(
+        allow_null=True,
+        help_text="When the newest stored trade was made, epoch milliseconds: what is open goes so far.",
+    )
     marketType = serializers.ChoiceField(Market.values)
     data = FlowShown(many=True)
 

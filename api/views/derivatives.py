@@ -47,7 +47,8 @@ class TradesView(ApiView):
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))
         if "interval" in asked:
             flow = selectors.flow(symbol.market, symbol.name, *_range(asked))
-            named = {"symbol": symbol.name, "marketType": symbol.market}
+            newest = ms_or_none(selectors.newest_trade_time(symbol.market, symbol.name))
+            named = {"symbol": symbol.name, "marketType": symbol.market, "newest": newest}
             return _buckets(asked, [buckets.flow(one) for one in flow], **named)
         found = selectors.trades(
             symbol.market,

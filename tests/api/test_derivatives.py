@@ -141,6 +141,7 @@ def test_hours_and_days_of_trades(client, told):
         assert (body["interval"], body["symbol"], body["marketType"], body["count"]) == (
             *(interval, "BTCUSDT", "FUTURES", 1),
         )
+        assert body["newest"] == MS + 70
         [row] = body["data"]
         assert (row["trades"], row["fills"], row["missingTrades"], row["closed"]) == (7, 14, 0, True)
         assert (row["takerBuyVolume"], row["takerSellVolume"]) == pytest.approx((0.016, 0.012))

@@ -18,7 +18,7 @@ from alerts.selectors import behind, firings, rules
 from depth.views import readable
 from markets.storage import DATABASE_AWAY
 
-MODULES = tuple(f"js/{name}.js" for name in ("format", "frame", "poll", "preferences", "search"))
+MODULES = tuple(f"js/{name}.js" for name in ("format", "frame", "pill", "poll", "preferences", "search"))
 SHOWN = 100
 NOTES = 4
 

@@ -18,7 +18,7 @@ from markets.models import Market
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("favourites", "format", "frame", "overview_table", "poll", "preferences"),
+        *("choice", "favourites", "format", "frame", "overview_table", "pill", "poll", "preferences"),
         *("rows_in_view", "search"),
     )
 )

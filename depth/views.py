@@ -27,8 +27,8 @@ from markets.storage import DATABASE_AWAY
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("chart", "download", "format", "frame", "freshness", "legend", "liquidity", "live"),
-        *("panels", "poll", "preferences", "search", "series", "theme"),
+        *("chart", "chart_picture", "choice", "format", "frame", "freshness", "kept_socket", "legend", "liquidity"),
+        *("live", "panels", "panes_chart", "pill", "poll", "preferences", "search", "series", "theme"),
     )
 )
 RANGE_TEXTS = {"all": "All"}

@@ -35,9 +35,9 @@ from markets.selectors import collected_symbols, find
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("analysis_candles", "analysis_chart", "analysis_colours", "analysis_depth", "analysis_download"),
-        *("analysis_drawings", "analysis_live", "analysis_menu", "analysis_panels", "analysis_pill", "download"),
-        *("format", "frame", "poll", "preferences", "search", "series", "theme"),
+        *("analysis_candles", "analysis_chart", "analysis_colours", "analysis_depth", "analysis_drawings"),
+        *("analysis_live", "analysis_menu", "analysis_panels", "analysis_pill", "chart_picture", "choice", "format"),
+        *("frame", "kept_socket", "panes_chart", "pill", "poll", "preferences", "search", "series", "theme"),
     )
 )
 DEFAULT_TIMEFRAME = "15"

@@ -25,9 +25,10 @@ from tradingplatform import derivatives_state as states
 MODULES = tuple(
     f"js/{name}.js"
     for name in (
-        *("derivatives_bubbles", "derivatives_chart", "derivatives_legend", "derivatives_live", "derivatives_pill"),
-        *("derivatives_table", "derivatives_tape", "download", "format", "frame", "poll", "preferences"),
-        *("rows_in_view", "search", "series", "theme"),
+        *("chart_picture", "choice", "derivatives_bubbles", "derivatives_chart", "derivatives_legend"),
+        *("derivatives_live", "derivatives_pill", "derivatives_series", "derivatives_table", "derivatives_tape"),
+        *("format", "frame", "kept_socket", "panes_chart", "pill", "poll", "preferences", "rows_in_view", "search"),
+        *("series", "theme"),
     )
 )
 # How long each range is, and its step in minutes.

@@ -21,7 +21,8 @@ from dex.selectors import one_moment, scanner_state, scanner_status
 from tradingplatform.dex_chart import chart_state
 
 OWN = ("dex_chart", "dex_lines", "dex_live", "dex_rows")
-MODULES = tuple(f"js/{name}.js" for name in (*OWN, "format", "frame", "live", "poll", "preferences", "search", "theme"))
+SHARED = ("format", "frame", "kept_socket", "panes_chart", "pill", "poll", "preferences", "search", "theme")
+MODULES = tuple(f"js/{name}.js" for name in (*OWN, *SHARED))
 ROWS = 50
 
 

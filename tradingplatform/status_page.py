@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from api.status import platform
 from depth.views import readable
 
-MODULES = tuple(f"js/{name}.js" for name in ("format", "frame", "past", "poll", "preferences", "search"))
+MODULES = tuple(f"js/{name}.js" for name in ("format", "frame", "past", "pill", "poll", "preferences", "search"))
 
 
 @never_cache

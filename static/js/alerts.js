@@ -1,10 +1,10 @@
 // The alert centre: new alerts on top as they come, each with how true its value is.
 
 import { age, clock, compact, fixed, zoneName } from "./format.js";
+import { showNotice, wordOf } from "./pill.js";
 import { getJson, Poller } from "./poll.js";
 
 const root = document.getElementById("alerts");
-const notice = document.getElementById("notice");
 let state = JSON.parse(document.getElementById("state").textContent);
 let readAt = Date.now();
 let failure = null;
@@ -74,14 +74,11 @@ async function poll() {
 function tick() {
   document.getElementById("read-at").textContent = `read ${age(Date.now() - readAt)} ago, times ${zoneName()}`;
   document.body.classList.toggle("stale", Boolean(failure));
-  notice.hidden = !failure;
-  if (!failure) return;
-  const words = failure.status === 503 ? "The database does not answer." : failure.status ? `The server answers with an error (${failure.status}).` : "The server does not answer.";
-  notice.dataset.tone = "wrong";
-  notice.querySelector("span").textContent = `${words} This list is ${age(Date.now() - readAt)} old. Next try in ${age(Math.max(0, failure.retryAt - performance.now()))}.`;
+  if (!failure) return showNotice("");
+  showNotice(`${wordOf(failure)} This list is ${age(Date.now() - readAt)} old. Next try in ${age(Math.max(0, failure.retryAt - performance.now()))}.`, "wrong");
 }
 
-notice.querySelector("button").addEventListener("click", () => poller.retry());
+document.querySelector("#notice button").addEventListener("click", () => poller.retry());
 document.addEventListener("preference", draw);
 setInterval(tick, 1000);
 draw();

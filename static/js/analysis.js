@@ -5,9 +5,10 @@ import { AnalysisChart } from "./analysis_chart.js";
 import { Depth } from "./analysis_depth.js";
 import { LiveCandles } from "./analysis_live.js";
 import { Menu } from "./analysis_menu.js";
-import { download } from "./analysis_download.js";
 import { showAnalysis, showLegends } from "./analysis_panels.js";
-import { Pill } from "./analysis_pill.js";
+import { PricePill } from "./analysis_pill.js";
+import { download } from "./chart_picture.js";
+import { atRest, markChosen, marketOf, onSet, queryOf } from "./choice.js";
 import { fixed, percent } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
@@ -37,18 +38,20 @@ let exhausted = false; // there is no older history
 let wholeAt = -Infinity; // when the whole picture was asked for
 let askedAt = -Infinity; // when the newest candles were asked for
 let hovered = null;
+let behind = false; // the picture is not yet of what is chosen
 
-const pill = new Pill(showPill);
+const pill = new PricePill(showPill);
 const depth = new Depth(urls.depthUrl);
 const menu = new Menu(catalogue, (labels, colors) => choose({ indicators: labels.join(","), colors }));
 const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, moved, hover, arranged: drawLegends });
 const live = new LiveCandles(tookLive);
+const writeMoved = atRest(() => history.replaceState(choice, "", addressOf(choice)));
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
 // --- addresses -------------------------------------------------------------------------------------------------------
 
 function query(wanted) {
-  return new URLSearchParams(NAMES.filter((name) => wanted[name] != null).map((name) => [name, wanted[name]])).toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+  return queryOf(NAMES, wanted).toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
 
 function addressOf(wanted) {
@@ -60,12 +63,7 @@ function dataAddress(extra = {}) {
 }
 
 function refreshControls() {
-  for (const link of document.querySelectorAll("a[data-set]")) {
-    const [name, value] = link.dataset.set.split("=");
-    link.href = addressOf({ ...choice, [name]: value });
-    if (choice[name] === value) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-  }
+  markChosen(choice, addressOf);
   const from = candles.first?.time ?? Math.floor(pill.serverNow() / 1000) - 86400;
   for (const link of document.querySelectorAll("a[data-export]")) {
     const wanted = { dataset: "candles", format: link.dataset.export, symbol: choice.symbol, marketType: choice.market, timeframe: choice.timeframe, from };
@@ -112,6 +110,7 @@ async function take(next) {
   older?.abort();
   older = null;
   request = new AbortController();
+  behind = true;
   workspace.dataset.busy = "";
   try {
     const fresh = await getJson(dataAddress(), request.signal);
@@ -129,6 +128,7 @@ async function take(next) {
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
   state = fresh;
+  behind = false;
   candles = new Candles(state.minutes, new Set(labels().filter((label) => menu.read(label).indicator?.whole)));
   candles.take(state);
   exhausted = state.candles.length < state.stretch;
@@ -186,7 +186,7 @@ function draw(elsewhere = false) {
 /** Candles that the socket told of. */
 function tookLive(found) {
   const newest = candles.last;
-  if (!newest || workspace.dataset.busy !== undefined) return; // the answer that is on its way holds them
+  if (!newest || behind) return; // the answer that is on its way holds them
   const due = candles.shift(newest.time, 1);
   const behind = found.filter(({ row }) => row[0] > due);
   if (behind.length) askedAt = -Infinity; // candles between are missing here: the next turn asks for them
@@ -238,8 +238,7 @@ function lookThere() {
 
 function moved(range) {
   choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
-  clearTimeout(moved.timer);
-  moved.timer = setTimeout(() => history.replaceState(choice, "", addressOf(choice)), 250);
+  writeMoved();
 }
 
 function hover(time) {
@@ -251,11 +250,12 @@ function hover(time) {
 
 /** One request a turn: what is new, or now and then the analysis or the depth instead. */
 async function poll() {
+  if (behind) return catchUp();
   if (!pill.failure && (await askInstead())) return;
   if (!pill.failure && candles.last && live.on && performance.now() - askedAt < SELDOM) return;
   const asked = { ...choice };
   const fresh = await getJson(dataAddress(candles.last ? { after: sinceWhen() } : {}));
-  if (PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
+  if (behind || PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
   state = { ...state, progress: fresh.progress };
   if ((candles.last && fresh.candles.length >= fresh.stretch) || historyGrows()) return replace(await getJson(dataAddress()), false);
   askedAt = performance.now();
@@ -264,6 +264,14 @@ async function poll() {
   state = { ...state, ...fresh };
   pill.took(state);
   draw(first);
+}
+
+/** What was chosen while the server did not answer; parts of it would not fit to the picture that is there. */
+async function catchUp() {
+  if (workspace.dataset.busy !== undefined) return; // it is under way
+  const asked = choice;
+  const fresh = await getJson(dataAddress());
+  if (PLACE.every((name) => asked[name] === choice[name]) && asked.indicators === choice.indicators) replace(fresh, true);
 }
 
 /** Once a minute while a short history is being collected: then the whole picture is asked for again. */
@@ -350,7 +358,7 @@ async function askDepth(from, signal) {
 }
 
 async function loadOlder() {
-  if (older || !candles.first) return;
+  if (older || behind || !candles.first) return;
   const shallow = shown().has("depth") && depth.from !== null && depth.from > candles.first.time;
   if (exhausted && !shallow) return;
   older = new AbortController();
@@ -373,13 +381,7 @@ async function loadOlder() {
 
 // --- hands -----------------------------------------------------------------------------------------------------------
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-set]");
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const [name, value] = link.dataset.set.split("=");
-  choose({ [name]: value });
-});
+onSet((name, value) => choose({ [name]: value }));
 document.getElementById("drawings").addEventListener("change", ({ target }) => {
   if (target.id === "depth") return choose({ depth: target.value });
   const names = [...document.querySelectorAll("#drawings input")].filter((box) => box.checked).map((box) => box.name);
@@ -387,8 +389,7 @@ document.getElementById("drawings").addEventListener("change", ({ target }) => {
 });
 document.addEventListener("symbol-chosen", (event) => {
   event.preventDefault();
-  const { symbol, markets } = event.detail;
-  choose({ symbol, market: !markets.length || markets.includes(choice.market) ? choice.market : markets[0] });
+  choose({ symbol: event.detail.symbol, market: marketOf(event.detail, choice) });
 });
 document.addEventListener("retry", () => poller.retry());
 document.addEventListener("preference", () => drawn && draw());
@@ -398,7 +399,10 @@ for (const [key, timeframe] of Object.entries(KEYS)) onKey(key, () => choose({ t
 onKey("m", () => choose({ market: choice.market === "SPOT" ? "FUTURES" : "SPOT" }));
 onKey("i", () => document.getElementById("indicators").togglePopover());
 onKey("d", () => document.getElementById("drawings").togglePopover());
-document.getElementById("download-png").addEventListener("click", () => download({ chart, choice, now: pill.serverNow() }));
+document.getElementById("download-png").addEventListener("click", () => {
+  const { symbol, market, timeframe } = choice;
+  download({ chart, title: `${symbol} ${market} · ${timeframe}`, note: "the last candle may be open", name: `${symbol}-${market}-${timeframe}`, now: pill.serverNow() });
+});
 onKey("p", () => document.getElementById("download-png").click());
 onKey("r", () => chart.reset());
 onKey("e", () => document.querySelector("a[data-export=csv]").click());

@@ -1,14 +1,14 @@
 // The analysis chart: candles with volume and overlays, panes of depth and indicators below, drawings over it.
 
-import { CandlestickSeries, CrosshairMode, HistogramSeries, LineStyle, createChart, createSeriesMarkers } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { CandlestickSeries, HistogramSeries, LineStyle, createSeriesMarkers } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { keyOf } from "./analysis_candles.js";
 import { CloudView, ProfileMarks } from "./analysis_drawings.js";
-import { clock, compact, zone } from "./format.js";
+import { compact } from "./format.js";
+import { PanesChart } from "./panes_chart.js";
 import { DiffView, GapMarks, LineView } from "./series.js";
 import { tokens } from "./theme.js";
 
-const HAND = 1500; // milliseconds after a touch of the mouse in which the picture may still glide
-const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
+const FRAME = { margins: { top: 0.14, bottom: 0.06 }, room: 4, finest: 0.5 };
 const GUIDES = { rsi: [30, 70], stochastic: [20, 80], williams: [-80, -20], adx: [25], macd: [0] };
 const WIDTH = 6; // pixels of a candle in the picture that a page begins with
 const HUES = 8;
@@ -20,60 +20,17 @@ function colours() {
   return { ...tokens(), lines, accent: style.getPropertyValue("--accent").trim(), soft: { bid: style.getPropertyValue("--bid-soft").trim(), ask: style.getPropertyValue("--ask-soft").trim() } };
 }
 
-export class AnalysisChart {
-  /** `events`: older(), moved({from, to} in epoch seconds, or null), hover(time or null), arranged() when the panes have new places. */
+export class AnalysisChart extends PanesChart {
   constructor(element, events) {
-    this.element = element;
-    this.events = events;
-    this.points = [];
-    this.handAt = -Infinity;
+    super(element, events, FRAME);
     this.parts = []; // {spec, line, series, pane}
     this.lines = [];
-    this.chart = createChart(element, this.options());
     this.price = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
     this.markers = createSeriesMarkers(this.price, []);
     this.profile = new ProfileMarks();
     this.price.attachPrimitive(this.profile);
     this.marks = new GapMarks();
     this.chart.panes()[0].attachPrimitive(this.marks);
-    this.watch();
-  }
-
-  options() {
-    const color = tokens();
-    const line = { color: color.muted, labelBackgroundColor: color.raised };
-    const background = { type: "solid", color: color.background };
-    const panes = { separatorColor: color.line, separatorHoverColor: color.raised, enableResize: true };
-    return {
-      autoSize: true,
-      // The notice and the link that the logo stands for are below the chart.
-      layout: { background, textColor: color.muted, fontFamily: color.sans, fontSize: 11, attributionLogo: false, panes },
-      grid: { vertLines: { color: color.grid }, horzLines: { color: color.grid } },
-      crosshair: { mode: CrosshairMode.Normal, vertLine: line, horzLine: line },
-      rightPriceScale: { borderColor: color.line, minimumWidth: 76, scaleMargins: { top: 0.14, bottom: 0.06 } },
-      timeScale: { borderColor: color.line, timeVisible: true, rightOffset: 4, minBarSpacing: 0.5, tickMarkFormatter: (time, type) => clock(time * 1000, SHAPE_OF_TICK[type]) },
-      localization: { timeFormatter: (time) => `${clock(time * 1000, "moment")} ${zone() ?? "local"}` },
-      handleScale: { axisDoubleClickReset: { time: false, price: true } },
-    };
-  }
-
-  watch() {
-    const touched = () => (this.handAt = performance.now());
-    const early = { passive: true, capture: true }; // before the chart's own handlers, which move it at once
-    for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) this.element.addEventListener(event, touched, early);
-    this.element.addEventListener("pointermove", (event) => event.buttons && touched(), early);
-    this.element.addEventListener("dblclick", () => this.reset());
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.ranged(range));
-    this.chart.subscribeCrosshairMove((param) => this.events.hover(param.point ? (param.time ?? null) : null));
-    document.addEventListener("preference", () => this.repaint());
-    new ResizeObserver(() => requestAnimationFrame(() => this.events.arranged())).observe(this.element);
-  }
-
-  ranged(range) {
-    if (!range || performance.now() - this.handAt > HAND) return;
-    const time = (index) => this.points[Math.max(0, Math.min(this.points.length - 1, Math.round(index)))]?.time;
-    this.events.moved({ from: time(range.from), to: time(range.to) });
-    if (range.from < 20) this.events.older();
   }
 
   // --- what there is -------------------------------------------------------------------------------------------------
@@ -220,15 +177,9 @@ export class AnalysisChart {
     return lines;
   }
 
-  /** The picture as a canvas. */
-  picture() {
-    return this.chart.takeScreenshot(true, false);
-  }
-
   // --- what is in view -----------------------------------------------------------------------------------------------
 
-  repaint() {
-    this.chart.applyOptions(this.options());
+  paint() {
     if (this.view) this.show(this.view);
   }
 
@@ -242,13 +193,6 @@ export class AnalysisChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(points.length + ahead - count, -2), to: points.length + ahead });
   }
 
-  reset() {
-    this.handAt = -Infinity;
-    this.chart.priceScale("right").setAutoScale(true);
-    this.whole();
-    this.events.moved(null);
-  }
-
   /** Brings a candle into the middle. */
   look(time) {
     const index = this.view.candles.axis(0).points.findIndex((point) => point.time === time);
@@ -258,21 +202,9 @@ export class AnalysisChart {
     this.chart.timeScale().setVisibleLogicalRange({ from: index - half, to: index + half });
   }
 
-  /** The stretch between two moments (epoch s), as an address names it; what is not loaded is left out. */
-  between(from, to) {
-    const first = this.points.findIndex(({ time }) => time >= from);
-    const last = this.points.findLastIndex(({ time }) => time <= to);
-    if (first >= 0 && last > first) this.chart.timeScale().setVisibleLogicalRange({ from: first, to: last });
-  }
-
   /** {top, parts} of each pane: where its legend stands, and what it shows. */
   get panes() {
-    let top = 0;
-    return this.chart.panes().map((pane, i) => {
-      const here = { top, parts: this.parts.filter((part) => part.series.getPane().paneIndex() === i) };
-      top += pane.getHeight() + 1;
-      return here;
-    });
+    return this.tops.map((top, i) => ({ top, parts: this.parts.filter((part) => part.series.getPane().paneIndex() === i) }));
   }
 }
 

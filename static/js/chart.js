@@ -1,78 +1,29 @@
-// The chart: two panes on one time scale, drawn from points; it tells when the reader moves it and needs older points.
+// The depth chart: two panes on one time scale, drawn from points.
 
-import { CrosshairMode, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { MARKS, clock, compact, zone } from "./format.js";
+import { MARKS, compact } from "./format.js";
+import { PanesChart } from "./panes_chart.js";
 import { DiffView, GapMarks, LineView } from "./series.js";
 import { tokens } from "./theme.js";
 
-const HAND = 1500; // milliseconds after a touch of the mouse in which the picture may still glide
+const FRAME = { margins: { top: 0.12, bottom: 0.06 }, room: 0, finest: 0.05 };
 const OTHER_WIDTH = 1.1; // pixels, of the other market's lines
-const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
 
-export class DepthChart {
-  /** `events`: moved({from, to} in seconds, or null for the whole range), older(), hover(point or null),
-   * arranged() when the panes have new places. */
+export class DepthChart extends PanesChart {
   constructor(element, events) {
-    this.element = element;
-    this.events = events;
-    this.points = [];
+    super(element, events, FRAME);
     this.since = null;
-    this.live = true;
-    this.handAt = -Infinity;
-    this.chart = createChart(element, this.options());
+    this.live = true; // the picture goes with the newest point, until the reader moves it
     this.marks = [];
-    this.watch();
-  }
-
-  options() {
-    const color = tokens();
-    const line = { color: color.muted, labelBackgroundColor: color.raised };
-    return {
-      autoSize: true,
-      layout: {
-        background: { type: "solid", color: color.background },
-        textColor: color.muted,
-        fontFamily: color.sans,
-        fontSize: 11,
-        attributionLogo: false, // the notice and the link stand below the chart
-        panes: { separatorColor: color.line, separatorHoverColor: color.raised, enableResize: true },
-      },
-      grid: { vertLines: { color: color.grid }, horzLines: { color: color.grid } },
-      crosshair: { mode: CrosshairMode.Normal, vertLine: line, horzLine: line },
-      rightPriceScale: { borderColor: color.line, minimumWidth: 76, scaleMargins: { top: 0.12, bottom: 0.06 } },
-      timeScale: {
-        borderColor: color.line,
-        timeVisible: true,
-        rightOffset: 0,
-        minBarSpacing: 0.05,
-        tickMarkFormatter: (time, type) => clock(time * 1000, SHAPE_OF_TICK[type]),
-      },
-      localization: { timeFormatter: (time) => `${clock(time * 1000, "moment")} ${zone() ?? "local"}` },
-      handleScale: { axisDoubleClickReset: { time: false, price: true } },
-    };
-  }
-
-  watch() {
-    const touched = () => (this.handAt = performance.now());
-    const early = { passive: true, capture: true }; // before the chart's own handlers, which move it at once
-    for (const event of ["wheel", "touchmove", "pointerdown"]) this.element.addEventListener(event, touched, early);
-    this.element.addEventListener("pointermove", (event) => event.buttons && touched(), early);
-    this.element.addEventListener("dblclick", () => this.reset());
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.ranged(range));
-    this.chart.subscribeCrosshairMove((param) => {
-      const index = param.logical === undefined || !param.point ? -1 : Math.round(param.logical);
-      this.events.hover(this.points[index] ?? null);
-    });
-    document.addEventListener("preference", () => this.repaint());
-    new ResizeObserver(() => requestAnimationFrame(() => this.events.arranged())).observe(this.element);
   }
 
   ranged(range) {
-    if (!range || performance.now() - this.handAt > HAND) return;
-    this.live = false;
-    const time = (index) => this.points[Math.max(0, Math.min(this.points.length - 1, Math.round(index)))]?.time;
-    this.events.moved({ from: time(range.from), to: time(range.to) });
-    if (range.from < 10) this.events.older();
+    if (range && this.byHand) this.live = false;
+    super.ranged(range);
+  }
+
+  /** What is drawn at a moment; null where nothing is. */
+  at(time) {
+    return this.points.find((point) => point.time === time) ?? null;
   }
 
   /** Which series there are: `both` has the lines above and the DIFF below; `compared` adds the other market's. */
@@ -118,11 +69,6 @@ export class DepthChart {
     return last.diff >= 0 ? color.bid : color.ask;
   }
 
-  repaint() {
-    this.chart.applyOptions(this.options());
-    this.paint();
-  }
-
   /** Draws `points` (one a step; a missing one has only its time) and keeps what the reader looks at in place.
    * `gaps` and `since` as GapMarks has them; `step` and `span` (of the whole range) in seconds; `markets` names what is
    * drawn first and what beside it. */
@@ -166,19 +112,6 @@ export class DepthChart {
   /** Back to the whole range, going with the newest point. */
   reset() {
     this.live = true;
-    this.handAt = -Infinity;
-    this.chart.priceScale("right").setAutoScale(true);
-    this.whole();
-    this.events.moved(null);
-  }
-
-  /** Pixels from the top of the element to the second pane; null where there is one. */
-  get secondPaneTop() {
-    const panes = this.chart.panes();
-    return panes.length > 1 ? panes[0].getHeight() + 1 : null;
-  }
-
-  picture() {
-    return this.chart.takeScreenshot(true, false);
+    super.reset();
   }
 }

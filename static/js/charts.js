@@ -1,9 +1,10 @@
 // The chart page: what is chosen (and its address), what the server gave, and how both are shown.
 
 import { DepthChart } from "./chart.js";
+import { download } from "./chart_picture.js";
+import { atRest, marketOf, onSet, queryOf } from "./choice.js";
 import { clock, fixed, zoneName } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
-import { download } from "./download.js";
 import { Freshness } from "./freshness.js";
 import { showLegend } from "./legend.js";
 import { Liquidity } from "./liquidity.js";
@@ -25,14 +26,19 @@ let liquidity = new Liquidity(state.step, state.series);
 let other = otherOf(state);
 let request = null; // of the latest choice; an answer to an older one is dropped
 let older = null;
-let hovered = null;
+let behind = false; // the picture is not yet of what is chosen
+let hovered = null; // the moment under the crosshair
 
 const freshness = new Freshness(urls, showPill);
 const book = new OrderBook(document.getElementById("panel-book"));
 const diff = new DiffPanel(document.getElementById("panel-diff"), (depth) => addressOf({ ...choice, depth }));
 const chart = new DepthChart(document.getElementById("chart"), { moved, older: loadOlder, hover, arranged: drawLegend });
 const poller = new Poller(poll, (error, delay) => freshness.down(error, delay));
-const live = new Live({ took: tookLive, changed: (status) => freshness.connected(status) });
+const live = new Live({ booked: tookLive, changed: (status) => freshness.connected(status) });
+const writeMoved = atRest(() => {
+  history.replaceState(choice, "", addressOf(choice));
+  refreshLinks();
+});
 let drawing = 0; // the frame in which the newest live book is drawn
 let chartDrawnAt = 0;
 
@@ -44,14 +50,11 @@ function otherOf({ step, other: series }) {
 // --- addresses -----------------------------------------------------------------------------------------------------
 
 function addressOf(wanted) {
-  const query = new URLSearchParams(NAMES.filter((name) => wanted[name] != null).map((name) => [name, wanted[name]]));
-  return `${urls.pageUrl}?${query}`;
+  return `${urls.pageUrl}?${queryOf(NAMES, wanted)}`;
 }
 
 function dataAddress(extra = {}) {
-  const wanted = { ...choice, ...extra };
-  const names = [...FETCHED, "from", "to", "after", "before"];
-  return `${urls.dataUrl}?${new URLSearchParams(names.filter((name) => wanted[name] != null).map((name) => [name, wanted[name]]))}`;
+  return `${urls.dataUrl}?${queryOf([...FETCHED, "from", "to", "after", "before"], { ...choice, ...extra })}`;
 }
 
 function refreshLinks() {
@@ -101,6 +104,7 @@ async function take(next) {
   older?.abort();
   older = null;
   request = new AbortController();
+  behind = true;
   workspace.dataset.busy = "";
   try {
     const fresh = await getJson(dataAddress(), request.signal);
@@ -125,6 +129,7 @@ function redraw(before) {
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
   state = withNewer(state, fresh);
+  behind = false;
   liquidity = new Liquidity(state.step, state.series);
   other = otherOf(state);
   if (elsewhere) chart.live = true;
@@ -197,21 +202,17 @@ function sinceWhen() {
 }
 
 function drawLegend() {
-  showLegend({ chart, choice, state, point: hovered, liquidity, other, freshness });
+  showLegend({ chart, choice, state, point: hovered === null ? null : chart.at(hovered), liquidity, other, freshness });
 }
 
-function hover(point) {
-  hovered = point;
+function hover(time) {
+  hovered = time;
   drawLegend();
 }
 
 function moved(range) {
   choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
-  clearTimeout(moved.timer);
-  moved.timer = setTimeout(() => {
-    history.replaceState(choice, "", addressOf(choice));
-    refreshLinks();
-  }, 250);
+  writeMoved();
 }
 
 // --- the live book -------------------------------------------------------------------------------------------------
@@ -237,12 +238,13 @@ function drawLive(now) {
 // --- asking --------------------------------------------------------------------------------------------------------
 
 async function poll() {
+  if (behind) return catchUp();
   if (await freshness.asksInstead()) return drawChart();
   if (live.status === "connected" && liquidity.last >= Math.floor(freshness.serverNow() / 60000) * 60) return; // nothing new is kept yet
   const asked = { ...choice };
   const after = liquidity.last ?? Math.floor(freshness.serverNow() / 1000) - state.span;
   const fresh = await getJson(dataAddress({ after, from: null, to: null }));
-  if (FETCHED.some((name) => asked[name] !== choice[name]) || fresh.symbol !== state.symbol) return;
+  if (behind || FETCHED.some((name) => asked[name] !== choice[name])) return;
   if (fresh.step !== state.step || Boolean(fresh.other) !== Boolean(other)) return replace(await getJson(dataAddress()), false);
   const added = [add(liquidity, fresh.series), add(other, fresh.other)];
   const changed = added.some(Boolean);
@@ -253,16 +255,25 @@ async function poll() {
   else if (changed || freshness.stale) drawChart();
 }
 
+/** What was chosen while the server did not answer; parts of it would not fit to the picture that is there. */
+async function catchUp() {
+  if (workspace.dataset.busy !== undefined) return; // it is under way
+  const asked = { ...choice };
+  const fresh = await getJson(dataAddress());
+  if (FETCHED.every((name) => asked[name] === choice[name])) replace(fresh, true);
+}
+
 /** What is new at the end of a series; its beginning stays where it is. */
 function add(series, columns) {
   return series?.add({ ...columns, from: series.from });
 }
 
 async function loadOlder() {
-  if (older || liquidity.from <= state.earliest) return;
+  if (older || behind || liquidity.from <= state.earliest) return;
   older = new AbortController();
+  const { signal } = older;
   try {
-    const fresh = await getJson(dataAddress({ before: liquidity.from, from: null, to: null }), older.signal);
+    const fresh = await getJson(dataAddress({ before: liquidity.from, from: null, to: null }), signal);
     liquidity.add(fresh.series);
     if (fresh.other) other?.add(fresh.other);
     drawChart();
@@ -270,30 +281,28 @@ async function loadOlder() {
   } catch (error) {
     if (error.name !== "AbortError") freshness.down(error, 5000);
   } finally {
-    older = null;
+    if (older?.signal === signal) older = null;
   }
 }
 
 // --- hands ---------------------------------------------------------------------------------------------------------
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-set]");
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const [name, value] = link.dataset.set.split("=");
-  if (name === "compare") return compare();
-  choose({ [name]: value });
-});
+onSet((name, value) => (name === "compare" ? compare() : choose({ [name]: value })));
 document.addEventListener("symbol-chosen", (event) => {
   event.preventDefault();
-  const { symbol, markets } = event.detail;
-  const market = !markets.length || markets.includes(choice.market) ? choice.market : markets[0];
-  choose({ symbol, market });
+  choose({ symbol: event.detail.symbol, market: marketOf(event.detail, choice) });
 });
 document.addEventListener("retry", () => poller.retry());
 document.addEventListener("preference", drawLegend);
 window.addEventListener("popstate", ({ state: kept }) => kept && take(kept));
-document.getElementById("download-png").addEventListener("click", () => download({ chart, choice, state, freshness, compared: Boolean(other) }));
+document.getElementById("download-png").addEventListener("click", savePicture);
+
+function savePicture() {
+  const markets = other ? `${state.market} and ${state.otherMarket} (thin)` : state.market;
+  const title = `${state.symbol} ${markets} liquidity within ${state.depth}% · ${state[choice.unit]} · ${choice.range}`;
+  const note = "paler, dashed or hatched: lower bounds";
+  download({ chart, title, note, name: `${state.symbol}-${state.market}-${state.depth}-${choice.range}`, now: freshness.serverNow() });
+}
 
 function compare() {
   if (state.otherMarket) choose({ compare: choice.compare ? null : "1" });

@@ -1,13 +1,14 @@
 // The derivatives page: what is chosen (and its address), what the server gave, and how it is shown.
 
+import { download } from "./chart_picture.js";
+import { atRest, markChosen, onSet, queryOf } from "./choice.js";
 import { DerivativesChart } from "./derivatives_chart.js";
 import { showLegends } from "./derivatives_legend.js";
 import { LiveTrades } from "./derivatives_live.js";
-import { Pill } from "./derivatives_pill.js";
+import { ContractPill } from "./derivatives_pill.js";
 import { Contract } from "./derivatives_series.js";
 import { COLUMNS, ContractsTable } from "./derivatives_table.js";
 import { Tape } from "./derivatives_tape.js";
-import { save } from "./download.js";
 import { age, clock, compact, fixed, percent, zoneName } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
@@ -27,35 +28,29 @@ let contract = null;
 let hovered = null;
 let request = null; // of the latest choice; an answer to an older one is dropped
 let turns = 0;
+let behind = false; // the picture is not yet of what is chosen
+let flowAsked = null; // the picture whose flow is under way
 
-const pill = new Pill(showPill);
-const tape = new Tape(readTape);
+const pill = new ContractPill(showPill);
+const tape = new Tape(() => readTape().catch((error) => pill.down(error, 5000)));
 const chart = new DerivativesChart(byId("chart"), { moved, hover, arranged: drawLegends });
 const contracts = new ContractsTable(byId("contracts"), (changes) => addressOf({ ...choice, ...changes }));
-const live = new LiveTrades({ took: (message) => tape.hear(message), changed: (status) => tape.say(status) });
+const live = new LiveTrades({ traded: (message) => tape.hear(message), changed: (status) => tape.say(status) });
+const writeMoved = atRest(() => history.replaceState(choice, "", addressOf(choice)));
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
 // --- addresses -------------------------------------------------------------------------------------------------------
 
-function query(wanted) {
-  return new URLSearchParams(NAMES.filter((name) => wanted[name] != null && wanted[name] !== "").map((name) => [name, wanted[name]]));
-}
-
 function addressOf(wanted) {
-  return `${urls.pageUrl}?${query(wanted)}`;
+  return `${urls.pageUrl}?${queryOf(NAMES, { ...wanted, q: wanted.q || null })}`;
 }
 
 function dataAddress(extra = {}) {
-  return `${urls.dataUrl}?${query(choice)}&${new URLSearchParams(extra)}`;
+  return `${urls.dataUrl}?${queryOf(NAMES, choice)}&${new URLSearchParams(extra)}`;
 }
 
 function refreshControls() {
-  for (const link of document.querySelectorAll(".choices a[data-set], .tabs a[data-set]")) {
-    const [name, value] = link.dataset.set.split("=");
-    link.href = addressOf({ ...choice, [name]: value });
-    if (choice[name] === value) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-  }
+  markChosen(choice, addressOf, ".choices a[data-set], .tabs a[data-set]");
   for (const link of document.querySelectorAll("a[data-export]")) {
     const wanted = { dataset: link.dataset.export, format: link.dataset.format, symbol: choice.symbol, from: state.first };
     if (link.dataset.export === "trades") wanted.marketType = choice.market;
@@ -87,6 +82,7 @@ async function take(next) {
   if (["symbol", "range", "market", "tape"].every((name) => before[name] === choice[name])) return;
   request?.abort();
   request = new AbortController();
+  behind = true;
   workspace.dataset.busy = "";
   try {
     const fresh = await getJson(dataAddress(), request.signal);
@@ -104,6 +100,7 @@ async function take(next) {
 /** A whole new state; `elsewhere`: the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
   state = fresh;
+  behind = false;
   contract = new Contract(state);
   pill.took(state);
   tape.reset(state.tape, state);
@@ -197,8 +194,7 @@ function lookThere() {
 
 function moved(range) {
   choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
-  clearTimeout(moved.timer);
-  moved.timer = setTimeout(() => history.replaceState(choice, "", addressOf(choice)), 250);
+  writeMoved();
 }
 
 function hover(time) {
@@ -211,13 +207,14 @@ function hover(time) {
 /** One request a turn: what is new of the contract, or now and then all contracts and alerts; the trades where no
  * socket brings them. */
 async function poll() {
+  if (behind) return catchUp();
   turns += 1;
   if (turns % TABLE_EVERY === 0) return readTable();
   if (live.status === null && turns % 2) return readTape();
   const asked = choice;
   const last = contract.sorted.at(-1)?.time;
   const fresh = await getJson(dataAddress(last ? { after: last } : {}));
-  if (PLACE.some((name) => asked[name] !== choice[name])) return;
+  if (behind || PLACE.some((name) => asked[name] !== choice[name])) return;
   if (fresh.first > (last ?? 0) + contract.step) return replace(await getJson(dataAddress()), false);
   const follows = !choice.from;
   const steps = contract.sorted.length;
@@ -227,6 +224,14 @@ async function poll() {
   pill.took(state);
   draw(follows && contract.sorted.at(-1).time !== last);
   if (contract.lacksFlow) readFlow();
+}
+
+/** What was chosen while the server did not answer; parts of it would not fit to the picture that is there. */
+async function catchUp() {
+  if (workspace.dataset.busy !== undefined) return; // it is under way
+  const asked = choice;
+  const fresh = await getJson(dataAddress());
+  if (asked === choice) replace(fresh, true);
 }
 
 async function readTable() {
@@ -239,34 +244,32 @@ async function readTable() {
 
 async function readTape() {
   const asked = choice;
-  const fresh = await getJson(dataAddress({ part: "tape" })).catch((error) => pill.down(error, 5000));
-  if (!fresh || ["symbol", "market", "tape"].some((name) => asked[name] !== choice[name])) return;
+  const fresh = await getJson(dataAddress({ part: "tape" }));
+  if (behind || ["symbol", "market", "tape"].some((name) => asked[name] !== choice[name])) return;
   pill.took(fresh);
   tape.reset(fresh.tape, state);
 }
 
 /** The flow of a long range takes longer than the rest. */
 async function readFlow() {
-  const asked = choice;
+  const asked = contract;
+  if (flowAsked === asked) return;
+  flowAsked = asked;
   try {
     const { flow } = await getJson(dataAddress({ part: "flow" }), request?.signal);
-    if (PLACE.some((name) => asked[name] !== choice[name])) return;
+    if (behind || asked !== contract) return;
     contract.takeFlow(flow);
     draw();
   } catch (error) {
     if (error.name !== "AbortError") pill.down(error, 5000);
+  } finally {
+    if (flowAsked === asked) flowAsked = null;
   }
 }
 
 // --- hands -----------------------------------------------------------------------------------------------------------
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-set]");
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const [name, value] = link.dataset.set.split("=");
-  choose({ [name]: value, ...(name === "symbol" && choice.tab === "market" ? { tab: "chart" } : {}) });
-});
+onSet((name, value) => choose({ [name]: value, ...(name === "symbol" && choice.tab === "market" ? { tab: "chart" } : {}) }));
 byId("contracts").tHead.addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-sort]");
   if (!button) return;
@@ -276,7 +279,10 @@ byId("contracts").tHead.addEventListener("click", ({ target }) => {
 byId("sorter").addEventListener("change", ({ target }) => choose({ sort: target.value, dir: COLUMNS.find(([key]) => key === target.value)[3] }));
 byId("filter").addEventListener("input", ({ target }) => choose({ q: target.value.trim().toUpperCase() }, true));
 byId("pause").addEventListener("click", () => tape.pause(!tape.paused));
-byId("download-png").addEventListener("click", () => chart.picture().toBlob((blob) => save(blob, `${choice.symbol}-derivatives-${choice.range}.png`)));
+byId("download-png").addEventListener("click", () => {
+  const { symbol, range } = choice;
+  download({ chart, title: `${symbol} FUTURES · ${range}`, note: "liquidations are a sample: at least this much", name: `${symbol}-derivatives-${range}`, now: pill.serverNow() });
+});
 document.addEventListener("symbol-chosen", (event) => {
   event.preventDefault();
   choose({ symbol: event.detail.symbol });
@@ -284,7 +290,6 @@ document.addEventListener("symbol-chosen", (event) => {
 document.addEventListener("second", ({ detail }) => tape.tick(detail));
 document.addEventListener("retry", () => poller.retry());
 document.addEventListener("preference", () => {
-  chart.repaint();
   draw();
   tape.draw();
 });

@@ -1,13 +1,13 @@
 // The derivatives chart: mark price with liquidations, flow, open interest and funding, on one time scale.
 
-import { CrosshairMode, LineStyle, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { LineStyle } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { Bubbles } from "./derivatives_bubbles.js";
-import { clock, compact, zone } from "./format.js";
+import { clock, compact } from "./format.js";
+import { PanesChart } from "./panes_chart.js";
 import { GapMarks, LineView } from "./series.js";
 import { tokens } from "./theme.js";
 
-const HAND = 1500; // milliseconds after a touch of the mouse in which the picture may still glide
-const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
+const FRAME = { room: 2, finest: 0.3 }; // margins are each series' own
 const SHARES = [3.2, 1.2, 1.2, 0.9];
 const PANES = { price: 0, flow: 1, interest: 2, funding: 3 };
 
@@ -17,14 +17,9 @@ export function colours() {
   return { ...tokens(), accent: read("--accent"), lines: { FUTURES: read("--flow-futures"), SPOT: read("--flow-spot"), interest: read("--interest"), funding: read("--funding") } };
 }
 
-export class DerivativesChart {
-  /** `events`: moved({from, to} in epoch seconds, or null), hover(time or null), arranged() when panes have new places. */
+export class DerivativesChart extends PanesChart {
   constructor(element, events) {
-    this.element = element;
-    this.events = events;
-    this.points = [];
-    this.handAt = -Infinity;
-    this.chart = createChart(element, this.options());
+    super(element, events, FRAME);
     this.series = {
       mark: this.line("price"),
       FUTURES: this.line("flow", compact),
@@ -42,7 +37,6 @@ export class DerivativesChart {
     const zero = { price: 0, color: tokens().muted, lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: false, title: "" };
     for (const name of ["FUTURES", "funding"]) this.series[name].createPriceLine(zero);
     this.chart.panes().forEach((pane, i) => pane.setStretchFactor(SHARES[i]));
-    this.watch();
   }
 
   line(pane, formatter = null) {
@@ -50,41 +44,6 @@ export class DerivativesChart {
     const series = this.chart.addCustomSeries(new LineView(), { priceLineVisible: pane === "price", priceLineStyle: LineStyle.Dotted, width: 1.5, ...format }, PANES[pane]);
     series.priceScale().applyOptions({ scaleMargins: pane === "price" ? { top: 0.12, bottom: 0.08 } : { top: 0.26, bottom: 0.1 } });
     return series;
-  }
-
-  options() {
-    const color = tokens();
-    const line = { color: color.muted, labelBackgroundColor: color.raised };
-    const background = { type: "solid", color: color.background };
-    const panes = { separatorColor: color.line, separatorHoverColor: color.raised, enableResize: true };
-    return {
-      autoSize: true,
-      // The notice and the link that the logo stands for are below the chart.
-      layout: { background, textColor: color.muted, fontFamily: color.sans, fontSize: 11, attributionLogo: false, panes },
-      grid: { vertLines: { color: color.grid }, horzLines: { color: color.grid } },
-      crosshair: { mode: CrosshairMode.Normal, vertLine: line, horzLine: line },
-      rightPriceScale: { borderColor: color.line, minimumWidth: 76 },
-      timeScale: { borderColor: color.line, timeVisible: true, rightOffset: 2, minBarSpacing: 0.3, tickMarkFormatter: (time, type) => clock(time * 1000, SHAPE_OF_TICK[type]) },
-      localization: { timeFormatter: (time) => `${clock(time * 1000, "moment")} ${zone() ?? "local"}` },
-      handleScale: { axisDoubleClickReset: { time: false, price: true } },
-    };
-  }
-
-  watch() {
-    const touched = () => (this.handAt = performance.now());
-    const early = { passive: true, capture: true }; // before the chart's own handlers, which move it at once
-    for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) this.element.addEventListener(event, touched, early);
-    this.element.addEventListener("pointermove", (event) => event.buttons && touched(), early);
-    this.element.addEventListener("dblclick", () => this.reset());
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.ranged(range));
-    this.chart.subscribeCrosshairMove((param) => this.events.hover(param.point ? (param.time ?? null) : null));
-    new ResizeObserver(() => requestAnimationFrame(() => this.events.arranged())).observe(this.element);
-  }
-
-  ranged(range) {
-    if (!range || performance.now() - this.handAt > HAND) return;
-    const time = (index) => this.points[Math.max(0, Math.min(this.points.length - 1, Math.round(index)))]?.time;
-    this.events.moved({ from: time(range.from), to: time(range.to) });
   }
 
   // --- drawing -------------------------------------------------------------------------------------------------------
@@ -133,8 +92,7 @@ export class DerivativesChart {
 
   // --- what is in view -----------------------------------------------------------------------------------------------
 
-  repaint() {
-    this.chart.applyOptions(this.options());
+  paint() {
     if (this.view) this.show(this.view);
   }
 
@@ -142,34 +100,6 @@ export class DerivativesChart {
     if (!this.points.length) return;
     this.placed = true;
     this.chart.timeScale().setVisibleLogicalRange({ from: -0.5, to: this.points.length + 1 });
-  }
-
-  reset() {
-    this.handAt = -Infinity;
-    this.chart.priceScale("right").setAutoScale(true);
-    this.whole();
-    this.events.moved(null);
-  }
-
-  /** The stretch between two moments (epoch s), as an address names it; what is not loaded is left out. */
-  between(from, to) {
-    const first = this.points.findIndex(({ time }) => time >= from);
-    const last = this.points.findLastIndex(({ time }) => time <= to);
-    if (first >= 0 && last > first) this.chart.timeScale().setVisibleLogicalRange({ from: first, to: last });
-  }
-
-  picture() {
-    return this.chart.takeScreenshot();
-  }
-
-  /** Where each pane begins, from the top. */
-  get tops() {
-    let top = 0;
-    return this.chart.panes().map((pane) => {
-      const here = top;
-      top += pane.getHeight() + 1;
-      return here;
-    });
   }
 }
 

@@ -100,6 +100,7 @@ export class ContractsTable {
       }
       cell.className = [hue, partial && "partial"].filter(Boolean).join(" ");
       if (tip) cell.dataset.tip = tip;
+      else delete cell.dataset.tip;
     }
     element.querySelector("a").href = this.addressOf({ symbol: row.symbol, from: null, to: null });
     element.classList.toggle("old", row.stale);

@@ -5,6 +5,7 @@ import { OrdersLive, withChange, withQuotes, without } from "./dex_live.js";
 import { blank, element, factsOf, happened, row, volumeRow } from "./dex_rows.js";
 import { age, clock, fixed, zoneName } from "./format.js";
 import { announce, showPill } from "./frame.js";
+import { showNotice, wordOf } from "./pill.js";
 import { getJson, Poller } from "./poll.js";
 
 const PILLS = { healthy: "live", degraded: "stale", unhealthy: "down", off: "stale", unknown: "down" };
@@ -22,11 +23,11 @@ let missing = ""; // what is wrong with the order that the address names
 let turn = 0; // of the address: answers to an older one are dropped
 let dirty = false; // whether something has changed that only the server can tell whole
 let drawing = 0;
-const poller = new Poller(poll, (error, delay) => down(error, delay));
-const live = new OrdersLive({ took: hear, changed: () => tick() });
-const lines = new LinesCard(document.getElementById("lines"), (change) => go(addressOf(change)));
-
 const now = () => state.timestamp + performance.now() - read;
+const poller = new Poller(poll, (error, delay) => down(error, delay));
+const live = new OrdersLive({ told: hear, changed: () => tick() });
+const lines = new LinesCard(document.getElementById("lines"), (change) => go(addressOf(change)), now);
+
 const parameters = () => new URLSearchParams(location.search);
 
 function addressOf(change) {
@@ -82,20 +83,21 @@ function drawOne() {
   document.getElementById("history").replaceChildren(...events.map(happened));
 }
 
+async function orderOf(id) {
+  const address = `${report.dataset.ordersUrl}${encodeURIComponent(id)}`;
+  try {
+    return { one: { order: await getJson(address), events: (await getJson(`${address}/events`)).events }, missing: "" };
+  } catch (error) {
+    return { one: null, missing: error.status === 404 || error.status === 400 ? `There is no order ${id}.` : "The order cannot be read now." };
+  }
+}
+
 /** Reads the order that the address names, with its history; one request follows the other. */
 async function readOne() {
   const id = parameters().get("order");
-  missing = "";
-  if (!id) one = null;
-  else {
-    const address = `${report.dataset.ordersUrl}${encodeURIComponent(id)}`;
-    try {
-      one = { order: await getJson(address), events: (await getJson(`${address}/events`)).events };
-    } catch (error) {
-      one = null;
-      missing = error.status === 404 || error.status === 400 ? `There is no order ${id}.` : "The order cannot be read now.";
-    }
-  }
+  const found = id ? await orderOf(id) : { one: null, missing: "" };
+  if (parameters().get("order") !== id) return; // another one has been chosen meanwhile
+  ({ one, missing } = found);
   drawOne();
   drawProblem();
   for (const link of document.querySelectorAll("[data-order]")) link.closest("tr").toggleAttribute("aria-current", Number(link.dataset.order) === one?.order.id);
@@ -125,16 +127,14 @@ function tick() {
   for (const cell of document.querySelectorAll("[data-moment]")) cell.textContent = age(now() - Number(cell.dataset.moment));
   lines.tick();
   document.body.classList.toggle("stale", Boolean(failure));
-  const notice = document.getElementById("notice");
-  notice.hidden = !failure;
   if (!failure) {
+    showNotice("");
     const facts = [["Scanner", status], ["Blocks behind", lag === null ? "–" : fixed(lag, 0)], ["Block", block === null ? "–" : fixed(block, 0)], ["Reorganisations", fixed(state.statistics.reorgs, 0)], ["Changes", followed ? "by socket" : "every 5 s"]];
     return showPill({ state: PILLS[status], word: WORDS[status], age: lag ? `${fixed(lag, 0)} blocks` : "", facts });
   }
   const left = age(Math.max(0, failure.retryAt - performance.now()));
-  const words = failure.status === 503 ? "The database does not answer." : "The server does not answer.";
-  notice.dataset.tone = "wrong";
-  notice.querySelector("span").textContent = `${words} This is how it was at ${clock(state.timestamp)} ${zoneName()}. Next try in ${left}.`;
+  const words = wordOf(failure);
+  showNotice(`${words} This is how it was at ${clock(state.timestamp)} ${zoneName()}. Next try in ${left}.`, "wrong");
   showPill({ state: "down", word: "DOWN", age: `retry in ${left}`, facts: [["Server", words]] });
 }
 
@@ -257,6 +257,6 @@ fill();
 draw();
 if (parameters().get("order")) readOne();
 poller.start();
-live.follow("limit=0");
+live.follow();
 if (lines.due) lines.read();
 performance.mark("dex-drawn");

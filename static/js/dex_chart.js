@@ -1,13 +1,15 @@
 // Pending orders as lines on the price chart of a symbol that the exchange trades.
 
-import { CandlestickSeries, CrosshairMode, LineStyle, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { clock, fixed, percent, zone } from "./format.js";
+import { CandlestickSeries, LineStyle, createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { fixed, percent } from "./format.js";
+import { chartOptions } from "./panes_chart.js";
 import { tokens } from "./theme.js";
 
 const MOST_LINES = 30; // more would hide the price; the nearest ones are drawn
 const LABELLED = { wide: 10, narrow: 4 }; // more words would stand over one another
 const REACH = 0.02; // of the price: lines farther away do not stretch the scale
-const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
+const FRAME = { margins: { top: 0.08, bottom: 0.08 }, room: 3, finest: 0.5 };
+const STILL = { handleScroll: { mouseWheel: false }, handleScale: { mouseWheel: false } }; // the page scrolls
 
 /** An order as a line: `price` in the symbol's quote asset for one of its base asset, and its side; null where its
  * tokens are not the symbol's. */
@@ -28,29 +30,12 @@ export function nearest(lines, price, most = MOST_LINES) {
 export class OrdersChart {
   constructor(element) {
     this.element = element;
-    this.chart = createChart(element, this.options());
+    this.chart = createChart(element, { ...chartOptions(FRAME), ...STILL });
     this.price = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted, autoscaleInfoProvider: (own) => this.scaled(own()) });
     this.lines = [];
     this.shown = [];
     document.addEventListener("preference", () => this.repaint());
     this.paint();
-  }
-
-  options() {
-    const color = tokens();
-    const line = { color: color.muted, labelBackgroundColor: color.raised };
-    return {
-      autoSize: true,
-      // The notice and the link that the logo stands for are below the chart.
-      layout: { background: { type: "solid", color: color.background }, textColor: color.muted, fontFamily: color.sans, fontSize: 11, attributionLogo: false },
-      grid: { vertLines: { color: color.grid }, horzLines: { color: color.grid } },
-      crosshair: { mode: CrosshairMode.Normal, vertLine: line, horzLine: line },
-      rightPriceScale: { borderColor: color.line, minimumWidth: 76, scaleMargins: { top: 0.08, bottom: 0.08 } },
-      timeScale: { borderColor: color.line, timeVisible: true, rightOffset: 3, minBarSpacing: 0.5, tickMarkFormatter: (time, type) => clock(time * 1000, SHAPE_OF_TICK[type]) },
-      localization: { timeFormatter: (time) => `${clock(time * 1000, "moment")} ${zone() ?? "local"}` },
-      handleScroll: { mouseWheel: false }, // the page scrolls
-      handleScale: { mouseWheel: false },
-    };
   }
 
   paint() {
@@ -59,7 +44,7 @@ export class OrdersChart {
   }
 
   repaint() {
-    this.chart.applyOptions(this.options());
+    this.chart.applyOptions(chartOptions(FRAME));
     this.paint();
     this.draw(this.shown);
   }

@@ -18,9 +18,10 @@ function withGaps(rows, step) {
 }
 
 export class LinesCard {
-  /** `chosen({chart, tf})` hears of another symbol or timeframe. */
-  constructor(card, chosen) {
+  /** `chosen({chart, tf})` hears of another symbol or timeframe; `now()` tells the server's time, epoch milliseconds. */
+  constructor(card, chosen, now) {
     this.card = card;
+    this.now = now;
     this.form = card.querySelector("form");
     this.lines = new Map();
     this.rows = [];
@@ -112,8 +113,9 @@ export class LinesCard {
   tick() {
     if (!this.state) return;
     const newest = this.rows.at(-1);
-    const old = newest ? Date.now() - (newest.time + SECONDS[this.timeframe]) * 1000 : 0;
-    const late = old > 90000 ? `The newest candle ended ${age(old)} ago, at ${clock(Date.now() - old)} ${zoneName()}.` : "";
+    const end = newest ? (newest.time + SECONDS[this.timeframe]) * 1000 : 0;
+    const old = newest ? this.now() - end : 0;
+    const late = old > 90000 ? `The newest candle ended ${age(old)} ago, at ${clock(end)} ${zoneName()}.` : "";
     this.card.querySelector(".problem").textContent = [this.problem, late].filter(Boolean).join(" ");
   }
 }

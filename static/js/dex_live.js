@@ -1,16 +1,21 @@
 // Orders over their socket: every change of one, and how the scanner is.
 
-import { Live } from "./live.js";
+import { KeptSocket } from "./kept_socket.js";
 
-export class OrdersLive extends Live {
-  get path() {
-    return "/ws/orders";
+export class OrdersLive extends KeptSocket {
+  /** `told(message)` hears of everything, `changed(status)` of every change of status; null without a connection. */
+  constructor({ told, changed }) {
+    super(changed);
+    this.told = told;
+  }
+
+  /** Changes alone: the page has its orders already. */
+  follow() {
+    this.connect("/ws/orders?limit=0");
   }
 
   hear(message) {
-    this.heard = performance.now();
-    this.failures = 0;
-    this.took(message);
+    this.told(message);
     if (message.wsStatus) this.say(message.wsStatus);
   }
 }

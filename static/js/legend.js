@@ -22,9 +22,9 @@ export function showLegend(view) {
   const values = shown ? markets(view, shown) : [];
   const absent = choice.compare && !other ? [part(`${state.symbol} is not collected on the other market`, "careful")] : [];
   lines.replaceChildren(title, ...values, ...absent, ...when);
-  const top = chart.secondPaneTop;
-  below.hidden = top === null;
-  if (top === null) return;
+  const [, top] = chart.tops;
+  below.hidden = top === undefined;
+  if (below.hidden) return;
   below.style.top = `${top + 4}px`;
   below.replaceChildren(part(`DIFF ${unit}`, "name"), ...(shown ? figures(view, shown).flatMap(({ of, name, kind }) => (of ? [...name, ...diffOf(of, kind)] : [])) : []));
 }

@@ -1,9 +1,11 @@
 // The overview page: what is chosen (and its address), what the server gave, and how both are shown.
 
+import { markChosen, onSet, queryOf } from "./choice.js";
 import { favourites, toggleFavourite } from "./favourites.js";
 import { age, clock, zoneName } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { OverviewTable } from "./overview_table.js";
+import { showNotice, wordOf } from "./pill.js";
 import { getJson, Poller } from "./poll.js";
 
 const STALE = 150_000;
@@ -26,7 +28,7 @@ const poller = new Poller(poll, (error, delay) => down(error, delay));
 const serverNow = () => clockOf.server + performance.now() - clockOf.local;
 
 function addressOf(wanted) {
-  return `${location.pathname}?${new URLSearchParams(NAMES.filter((name) => wanted[name]).map((name) => [name, wanted[name]]))}`;
+  return `${location.pathname}?${queryOf(NAMES.filter((name) => wanted[name]), wanted)}`;
 }
 
 function chartAddress(symbol) {
@@ -73,12 +75,7 @@ async function take(next) {
 }
 
 function refreshControls() {
-  for (const link of document.querySelectorAll("a[data-set]")) {
-    const [name, value] = link.dataset.set.split("=");
-    link.href = addressOf({ ...choice, [name]: value });
-    if (choice[name] === value) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-  }
+  markChosen(choice, addressOf);
   const starred = document.getElementById("starred");
   starred.setAttribute("aria-pressed", Boolean(choice.starred));
   starred.href = addressOf({ ...choice, starred: choice.starred ? "" : "1" });
@@ -119,25 +116,20 @@ function tick() {
   ];
   document.body.classList.toggle("stale", Boolean(failure));
   if (failure) return tickDown(facts);
-  if (!newest) return showPill({ state: "waiting", word: "WAITING", more: "no book yet", facts });
+  if (!newest) {
+    showNotice("");
+    return showPill({ state: "waiting", word: "WAITING", more: "no book yet", facts });
+  }
   const word = old > STALE ? "STALE" : "LIVE";
   showPill({ state: old > OLD ? "down" : old > STALE ? "stale" : "live", word, age: `${age(old)} ago`, more: late ? `${late} late` : "", facts });
-  notice(old > STALE ? `The newest book is ${age(old)} old.` : "", "careful");
+  showNotice(old > STALE ? `The newest book is ${age(old)} old.` : "", "careful");
 }
 
 function tickDown(facts) {
   const left = age(Math.max(0, failure.retryAt - performance.now()));
-  const words = failure.status === 503 ? "The database does not answer." : failure.status ? `The server answers with an error (${failure.status}).` : "The server does not answer.";
+  const words = wordOf(failure);
   showPill({ state: "down", word: "DOWN", age: `retry in ${left}`, facts: [["Server", words], ...facts] });
-  notice(`${words} What you see is of ${clock(clockOf.server)} ${zoneName()}. Next try in ${left}.`, "wrong");
-}
-
-function notice(text, tone) {
-  const element = document.getElementById("notice");
-  element.hidden = !text;
-  element.dataset.tone = tone;
-  element.querySelector("span").textContent = text;
-  element.querySelector("button").hidden = tone !== "wrong";
+  showNotice(`${words} What you see is of ${clock(clockOf.server)} ${zoneName()}. Next try in ${left}.`, "wrong");
 }
 
 function down(error, delay) {
@@ -167,12 +159,6 @@ async function poll() {
 function onClick(event) {
   const { target } = event;
   const plain = !event.button && !event.ctrlKey && !event.metaKey && !event.shiftKey;
-  const link = target.closest("a[data-set]");
-  if (link && plain) {
-    event.preventDefault();
-    const [name, value] = link.dataset.set.split("=");
-    return choose({ [name]: value });
-  }
   if (!board) return;
   const star = target.closest(".star");
   if (star) return starOf(star.closest("tr").dataset.symbol);
@@ -188,6 +174,7 @@ function starOf(symbol) {
   draw(false);
 }
 
+onSet((name, value) => choose({ [name]: value }));
 document.addEventListener("click", onClick);
 window.addEventListener("popstate", ({ state: kept }) => kept && take(kept));
 onKey("m", () => choose({ market: choice.market === "SPOT" ? "FUTURES" : "SPOT" }));

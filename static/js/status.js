@@ -3,6 +3,7 @@
 import { age, clock, compact, fixed, zoneName } from "./format.js";
 import { announce, showPill } from "./frame.js";
 import { showPast } from "./past.js";
+import { showNotice, wordOf } from "./pill.js";
 import { getJson, Poller } from "./poll.js";
 
 const LEVELS = { healthy: "green", degraded: "amber", unhealthy: "red" };
@@ -188,17 +189,15 @@ function tick() {
   document.getElementById("read-at").textContent = `read ${age(now() - state.timestamp)} ago, ${clock(state.timestamp)} ${zoneName()}`;
   document.body.classList.toggle("stale", Boolean(failure));
   const list = state.components.map((part) => [TITLES[part.name] ?? part.name, part.status]);
-  const notice = document.getElementById("notice");
-  notice.hidden = !failure;
   if (!failure) {
+    showNotice("");
     const stopped = status === "stopped";
     const pill = stopped && state.status === "healthy" ? "stale" : PILLS[state.status];
     return showPill({ state: pill, word: stopped ? "STOPPED" : state.status.toUpperCase(), age: lastMinute === null ? "" : age(now() - lastMinute), facts: list });
   }
   const left = age(Math.max(0, failure.retryAt - performance.now()));
-  const words = failure.status === 503 ? "The database does not answer." : failure.status ? `The server answers with an error (${failure.status}).` : "The server does not answer.";
-  notice.dataset.tone = "wrong";
-  notice.querySelector("span").textContent = `${words} This is how it was at ${clock(state.timestamp)} ${zoneName()}. Next try in ${left}.`;
+  const words = wordOf(failure);
+  showNotice(`${words} This is how it was at ${clock(state.timestamp)} ${zoneName()}. Next try in ${left}.`, "wrong");
   showPill({ state: "down", word: "DOWN", age: `retry in ${left}`, facts: [["Server", words]] });
 }
 

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from candles.candle import Kline
+from candles.candle import Kline, SeriesKey
 from candles.models import SeriesState
 from candles.services import live_candles, store_klines
 from tests.candles.factories import BTC, ETH, MINUTE, kline
 
 DAYS = 12
-HOLE = (timedelta(hours=3), timedelta(hours=4, minutes=47))  # ago: whole candles are missing, others in part
+HOLE = (timedelta(hours=3), timedelta(hours=4, minutes=47))  # ago, of BTCUSDT: candles are missing, whole and in part
 
 
 def price_at(minute: int) -> float:
@@ -31,25 +31,37 @@ def minute_at(start: datetime) -> Kline:
     return replace(row, taker_buy_volume=str(bought), taker_buy_quote_volume=str(bought * Decimal(row.open)))
 
 
-def store(first: int, last: int) -> None:
-    """The minutes from `first` ago to `last` ago, those of the hole left out."""
-    now = datetime.now(UTC)
-    top = now.replace(second=0, microsecond=0)
-    there = [ago for ago in range(first, last - 1, -1) if not HOLE[0] <= ago * MINUTE < HOLE[1]]
-    store_klines([(BTC, [minute_at(top - ago * MINUTE) for ago in there])], now)
+def store(key: SeriesKey, first: datetime, end: datetime) -> None:
+    """The minutes from `first` to `end` (not included)."""
+    count = (end - first) // MINUTE
+    if count > 0:
+        store_klines([(key, [minute_at(first + n * MINUTE) for n in range(count)])])
+
+
+def follow(key: SeriesKey, end: datetime, past: timedelta) -> None:
+    """Stores every minute up to `end` (not included) that has passed since the newest one, or its past where there is
+    none: whoever tells of an open minute then tells of the one that follows, however long ago the last was told of."""
+    known = SeriesState.objects.filter(symbol=key.symbol, market_type=key.market, last_open__isnull=False).first()
+    if known is not None:
+        store(key, known.last_open + MINUTE, end)
+    elif past > HOLE[1]:
+        store(key, end - past, end - HOLE[1])
+        store(key, end - HOLE[0], end)
+    else:
+        store(key, end - past, end)
 
 
 def fill() -> None:
     """BTCUSDT's days once, then what has passed since; and the open minute."""
-    known = SeriesState.objects.filter(symbol="BTCUSDT", first_open__isnull=False).exists()
-    store(30 if known else DAYS * 1440, 1)
     tell(f"{price_at(int(datetime.now(UTC).timestamp()) // 60):.2f}")
 
 
 def tell(price: str) -> None:
-    """The open minute at a price."""
+    """The open minute of BTCUSDT at a price."""
     now = datetime.now(UTC)
-    live_candles([(BTC, kline(now.replace(second=0, microsecond=0), price=price))], now)
+    minute = now.replace(second=0, microsecond=0)
+    follow(BTC, minute, timedelta(days=DAYS))
+    live_candles([(BTC, kline(minute, price=price))], now)
 
 
 def close(price: str) -> None:
@@ -57,11 +69,10 @@ def close(price: str) -> None:
     begun by the clock."""
     now = datetime.now(UTC)
     minute = now.replace(second=0, microsecond=0)
-    store_klines([(ETH, [minute_at(minute)])], now)
+    follow(ETH, minute + MINUTE, timedelta(minutes=200))
     live_candles([(ETH, kline(minute + MINUTE, price=price))], now)
 
 
 def fill_other() -> None:
     """Some hours of ETHUSDT, up to its open minute."""
-    top = datetime.now(UTC).replace(second=0, microsecond=0)
-    store_klines([(ETH, [minute_at(top - ago * MINUTE) for ago in range(200, 0, -1)])])
+    follow(ETH, datetime.now(UTC).replace(second=0, microsecond=0), timedelta(minutes=200))

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError as TookTooLong
 
 from tests.dex.factories import BTC, USDT
 from tests.web_process import ROOT, free_port, new_database, run_python, served
@@ -20,8 +22,11 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+PATIENCE = 40_000  # milliseconds that a page may take for anything, on however slow a machine
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SHAPES = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
+GREEN, RED, AMBER, BLUE = (46, 189, 133), (246, 86, 107), (240, 180, 41), (111, 211, 255)
+ORANGE, VIOLET = (255, 180, 84), (199, 146, 234)
 LOOKS = [(theme, palette) for theme in ("dark", "light") for palette in ("classic", "safe")]
 
 
@@ -43,9 +48,9 @@ class Web:
         if time.time() - self.now > 45:
             self.now = self.keeper.ask("go_on", self.now)
 
-    def add(self, name: str, market: str, moment: float, price: float, *bid_levels: int) -> None:
-        """Stores one more book, as the collector would."""
-        self.keeper.ask("add", name, market, moment, price, *bid_levels)
+    def add(self, name: str, market: str, price: float, *bid_levels: int) -> None:
+        """Stores one more book, a minute after the newest, as the collector would."""
+        self.keeper.ask("add", name, market, price, *bid_levels)
 
     def run(self, code: str) -> None:
         """Runs Python with Django at hand, on the web process's database."""
@@ -70,7 +75,14 @@ class Keeper:
 
     def end(self) -> None:
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(30)
+
+
+def pytest_collection_modifyitems(items):
+    """A browser and a web process start within the first test; on a slow machine that alone takes minutes."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(400))
 
 
 @pytest.fixture(scope="session")
@@ -119,22 +131,45 @@ class Watch:
         self.requests: list[str] = []
         self.foreign: list[str] = []
         self.expected: list[str] = []
+        self.under_way: set[Any] = set()  # requests without an answer yet
         self.address = address
         page.on("console", lambda message: self._console(message))
         page.on("pageerror", lambda error: self.messages.append(f"uncaught: {error}"))
-        page.on("request", lambda request: self._request(request.url))
+        page.on("request", self._request)
+        for end in ("requestfinished", "requestfailed"):
+            page.on(end, lambda request: self.under_way.discard(request))
 
     def _console(self, message) -> None:
         if message.type in {"error", "warning"}:
             self.messages.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
 
-    def _request(self, url: str) -> None:
-        self.requests.append(url)
-        if not url.startswith((self.address, "blob:", "data:")):
-            self.foreign.append(url)
+    def _request(self, request) -> None:
+        self.under_way.add(request)
+        self.requests.append(request.url)
+        if not request.url.startswith((self.address, "blob:", "data:")):
+            self.foreign.append(request.url)
 
     def data_requests(self) -> list[str]:
         return [url for url in self.requests if "/charts/data" in url]
+
+    def choices(self) -> list[str]:
+        """What was asked for because of a choice; what comes by polling is as much as the test takes time."""
+        return [url for url in self.data_requests() if "after=" not in url]
+
+    def minute(self, page) -> None:
+        """Brings a page with a clock of the test's own a minute on. An answer is waited for wherever one is due: how
+        long it takes tells nothing about how often the page asks."""
+        end = page.evaluate("Date.now()") + 60_000
+        while page.evaluate("Date.now()") < end:
+            page.clock.run_for(1000)
+            self.settle(page)
+
+    def settle(self, page) -> None:
+        """Waits until what was asked for is answered."""
+        page.wait_for_timeout(15)
+        end = time.monotonic() + PATIENCE / 1000
+        while self.under_way and time.monotonic() < end:
+            page.wait_for_timeout(10)
 
     def check(self) -> None:
         unexpected = [text for text in self.messages if not any(part in text for part in self.expected)]
@@ -144,14 +179,15 @@ class Watch:
 
 @pytest.fixture
 def open_page(web, browser):
-    """`open_page(path, viewport=..., cookies=...)` gives (page, watch); consoles are checked at the end. With `clock`,
-    `next_poll(page)` brings the moment on at which the page asks again; `before(page)` comes before it is loaded."""
+    """`open_page(path, viewport=..., cookies=...)` gives (page, watch); consoles are checked at the end. `ready` is the
+    name of the module that has drawn by then, if any. With `clock`, `next_poll(page)` brings the moment on at which the
+    page asks again; `before(page)` comes before it is loaded."""
     contexts, watches = [], []
     web.keep_fresh()
 
-    def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready=True, clock=False, before=None, **options):
+    def opened(path: str = "/charts/", viewport=WIDE, cookies=None, ready="chart", clock=False, before=None, **options):
         context = browser.new_context(viewport=viewport, base_url=web.address, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         for name, value in (cookies or {}).items():
             context.add_cookies([{"name": name, "value": value, "url": web.address}])
@@ -163,7 +199,7 @@ def open_page(web, browser):
             before(page)
         page.goto(path)
         if ready:
-            drawn(page, "chart")
+            drawn(page, ready)
         return page, watches[-1]
 
     yield opened
@@ -185,6 +221,88 @@ def drawn(page, name: str) -> None:
 
 def next_poll(page) -> None:
     page.clock.fast_forward(5500)
+
+
+def polls_until(page, condition: str, arg: Any = None, before: Callable[[], None] | None = None) -> None:
+    """Brings on one poll after another until the page says so; a turn may be another question's, or still under way.
+    `before` each of them comes what is to be found."""
+    end = time.monotonic() + PATIENCE / 1000
+    while True:
+        if before is not None:
+            before()
+        next_poll(page)
+        try:
+            page.wait_for_function(condition, arg=arg, timeout=3000)
+        except TookTooLong:
+            assert time.monotonic() < end, f"no poll brings {condition} {arg or ''}"
+        else:
+            return
+
+
+def chosen_while_away(page, watch, address: str, choose: Callable[[], None]) -> None:
+    """Something is chosen while the server does not answer for this address; then it does again."""
+    watch.expected.append("503")
+    page.route(address, lambda route: route.fulfill(status=503, json={"code": "database_unavailable"}))
+    choose()
+    page.wait_for_selector("#live-pill[data-state=down]")
+    page.unroute(address)
+
+
+def within_a_minute(work: Callable[[], Any]) -> Any:
+    """What `work` gives in whose course no minute has turned; it is done again where one has."""
+    for _ in range(5):
+        minute = time.time() // 60
+        done = work()
+        if time.time() // 60 == minute:
+            return done
+    raise AssertionError("a minute is too short for it on this machine")
+
+
+def query(page) -> dict[str, str]:
+    """What the page's address chooses."""
+    return dict(pair.split("=") for pair in page.evaluate("location.search").lstrip("?").split("&"))
+
+
+def painted(page) -> None:
+    """Waits until everything that is due to be drawn is."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def legend(page, index: int = 0) -> str:
+    """What the legend of a pane says."""
+    return page.locator(f"#legend-{index}").text_content()
+
+
+def told(page, text: str, index: int = 0) -> None:
+    """Waits until a legend says this."""
+    page.wait_for_function(
+        "([index, text]) => document.querySelector(`#legend-${index}`)?.textContent.includes(text)", arg=[index, text]
+    )
+
+
+def pixels(page, selector: str = "#chart") -> dict[tuple[int, ...], int]:
+    """Colours of the picture of an element, counted: {(r, g, b): how many pixels}."""
+    painted(page)
+    shot = page.locator(selector).screenshot(type="png")
+    script = """async (bytes) => {
+        const image = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+        const canvas = new OffscreenCanvas(image.width, image.height);
+        const pen = canvas.getContext("2d");
+        pen.drawImage(image, 0, 0);
+        const data = pen.getImageData(0, 0, image.width, image.height).data;
+        const counts = {};
+        for (let i = 0; i < data.length; i += 4) {
+            const key = `${data[i]},${data[i + 1]},${data[i + 2]}`;
+            counts[key] = (counts[key] ?? 0) + 1;
+        }
+        return counts;
+    }"""
+    counts = page.evaluate(script, list(shot))
+    return {tuple(map(int, key.split(","))): count for key, count in counts.items()}
+
+
+def near(counts: dict[tuple[int, ...], int], color: tuple[int, ...], distance: int = 40) -> int:
+    return sum(n for rgb, n in counts.items() if sum(abs(a - b) for a, b in zip(rgb, color, strict=True)) < distance)
 
 
 def grave_in_all_looks(page) -> dict[str, Any]:
@@ -213,7 +331,5 @@ def asked_in_a_minute(page, watch) -> list[str]:
     page.clock.install()
     page.reload()
     before = len(watch.requests)
-    for _ in range(60):
-        page.clock.run_for(1000)
-        page.wait_for_timeout(15)
+    watch.minute(page)
     return [url for url in watch.requests[before:] if "/static/" not in url]

@@ -1,8 +1,8 @@
 """A small market in a database of its own: real rows, stored through the depth services from books made with numpy.
 
 Run as a program, on the database that DATABASE_URL names, it answers lines: `fill` gives the moment of the newest books
-(epoch s); `add` (symbol, market, moment, price, bid levels) stores one more; `go_on` (moment) stores the minutes since
-then and gives the newest one's; `run` runs code."""
+(epoch s); `add` (symbol, market, price, bid levels) stores one more, a minute after them; `go_on` (moment) stores the
+minutes since then and gives the newest one's; `run` runs code."""
 
 import json
 import sys
@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 from django.db import connection
 
+from depth.models import DepthSnapshot
 from depth.services import CollectedBook, store_books
 from depth.volumes import Book, Side
 from markets.models import Symbol
@@ -113,9 +114,9 @@ def fill() -> float:
     return now.timestamp()
 
 
-def add(name: str, market: str, moment: float, price: float, bid_levels: int = 80) -> None:
+def add(name: str, market: str, price: float, bid_levels: int = 80) -> None:
     decimals = next(decimals_of(listed[3]) for listed in LISTED if listed[0] == name)
-    at = datetime.fromtimestamp(moment, UTC)
+    at = DepthSnapshot.objects.filter(symbol=name, market_type=market).latest("time").time + timedelta(minutes=1)
     store_books([book(name, market, at, price, decimals, bid_levels)])
 
 

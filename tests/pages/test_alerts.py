@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pages.conftest import SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
+from tests.pages.conftest import SHAPES, asked_in_a_minute, grave_in_all_looks, polls_until
 
 pytestmark = pytest.mark.browser
 SEE = """
@@ -28,9 +28,7 @@ def alerts(web, open_page):
     see(web, "ETHUSDT", 2.5, "AT_LEAST")
 
     def opened(query="", **options):
-        page, watch = open_page(f"/alerts/{query}", ready=False, **options)
-        drawn(page, "alerts")
-        return page, watch
+        return open_page(f"/alerts/{query}", ready="alerts", **options)
 
     return opened
 
@@ -61,8 +59,11 @@ def test_a_symbol_and_a_kind_choose(alerts):
 def test_a_new_alert_comes_by_itself_and_is_announced(alerts, web):
     page, _ = alerts(clock=True)
     see(web, "SOLUSDT", 3.25)
-    next_poll(page)
-    page.wait_for_selector(".toast:has-text('SOLUSDT SPOT: spread 3.25')")
+    polls_until(
+        page,
+        "text => [...document.querySelectorAll('.toast')].some((toast) => toast.textContent.includes(text))",
+        "SOLUSDT SPOT: spread 3.25",
+    )
     assert page.locator("#seen tr").first.locator("td").nth(2).inner_text() == "3.25"
 
 
@@ -70,8 +71,7 @@ def test_a_server_that_is_away_is_said(alerts):
     page, watch = alerts(clock=True)
     watch.expected += ["Failed to load resource"]
     page.route("**/api/v1/alerts*", lambda route: route.fulfill(status=503, json={}))
-    next_poll(page)
-    page.wait_for_selector("#notice:not([hidden])")
+    polls_until(page, "() => !document.querySelector('#notice').hidden")
     assert "The database does not answer" in page.locator("#notice").inner_text()
 
 

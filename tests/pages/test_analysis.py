@@ -8,35 +8,39 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
-from tests.pages.test_chart_page import near, pixels
+from tests.pages.conftest import (
+    GREEN,
+    ORANGE,
+    PHONE,
+    RED,
+    SHAPES,
+    VIOLET,
+    asked_in_a_minute,
+    chosen_while_away,
+    drawn,
+    grave_in_all_looks,
+    legend,
+    near,
+    painted,
+    pixels,
+    polls_until,
+    told,
+    within_a_minute,
+)
 
 pytestmark = pytest.mark.browser
 MOMENT = re.compile(r"\d\d [A-Z][a-z]{2}, \d\d:\d\d")
-GREEN, RED, ORANGE, PURPLE = (46, 189, 133), (246, 86, 107), (255, 180, 84), (199, 146, 234)
+FILL = "from tests.pages.candle_market import fill; fill()"
 
 
 @pytest.fixture
 def analysis(web, open_page):
-    web.run("from tests.pages.candle_market import fill; fill()")
+    web.run(FILL)
 
     def opened(query="?symbol=BTCUSDT", **options):
-        page, watch = open_page(f"/analysis/{query}", ready=False, **options)
-        drawn(page, "analysis")
-        return page, watch
+        return open_page(f"/analysis/{query}", ready="analysis", **options)
 
     return opened
-
-
-def legend(page, index=0):
-    return page.locator(f"#legend-{index}").text_content()
-
-
-def told(page, text, index=0):
-    """Waits until a legend says this."""
-    page.wait_for_function(
-        "([index, text]) => document.querySelector(`#legend-${index}`)?.textContent.includes(text)", arg=[index, text]
-    )
 
 
 def settled(page):
@@ -49,7 +53,7 @@ def settled(page):
 def test_the_first_answer_holds_candles_and_overlays(analysis):
     page, watch = analysis("?symbol=BTCUSDT&show=volume,profile")
     settled(page)
-    asked = [url for url in watch.requests if "/data" in url or "/api/" in url]
+    asked = [url for url in watch.requests if ("/data" in url and "after=" not in url) or "/api/" in url]
     assert [url for url in asked if "/api/v1/analysis" not in url] == []
     state = json.loads(page.locator("#state").text_content())
     assert len(state["candles"]) == 500
@@ -101,14 +105,14 @@ def test_indicators_by_the_menu_and_by_the_address(analysis):
 
 def test_a_colour_is_chosen_in_the_menu_and_kept_in_the_address(analysis):
     page, _ = analysis("?symbol=BTCUSDT&indicators=sma:20,ema:50&show=")
-    before = near(pixels(page), PURPLE)
+    before = near(pixels(page), VIOLET)
     page.keyboard.press("i")
     row = page.locator("#chosen-indicators fieldset[data-label='ema:50']")
     assert row.locator("input[type=radio]").nth(1).is_checked()
     row.locator("input[type=radio]").nth(2).check()
     page.wait_for_function("() => location.search.includes('colors=,2')")
     page.keyboard.press("i")
-    assert near(pixels(page), PURPLE) > before + 50
+    assert near(pixels(page), VIOLET) > before + 50
     page.keyboard.press("i")
     row.locator("input[type=number]").fill("30")
     row.locator("input[type=number]").press("Tab")
@@ -117,7 +121,7 @@ def test_a_colour_is_chosen_in_the_menu_and_kept_in_the_address(analysis):
     page.locator("#chosen-indicators fieldset[data-label='sma:20'] button").click()
     page.wait_for_function("() => location.search.includes('colors=2')")
     other, _ = analysis(page.url[page.url.index("?") :])
-    assert near(pixels(other), PURPLE) > before + 50
+    assert near(pixels(other), VIOLET) > before + 50
     other.goto("/analysis/?symbol=BTCUSDT&colors=9,nonsense&show=")
     drawn(other, "analysis")
     assert json.loads(other.locator("#state").text_content())["choice"].get("colors") is None
@@ -184,8 +188,12 @@ def test_every_indicator_is_drawn_with_values(analysis):
         assert any(any(letter.isdigit() for letter in text) for text in values), index
 
 
-def test_what_is_missing_shows(analysis):
-    page, _ = analysis("?symbol=BTCUSDT&timeframe=15&show=")
+def test_what_is_missing_shows(analysis, web):
+    def opened():  # while the candle that is open is
+        web.run(FILL)
+        return analysis("?symbol=BTCUSDT&timeframe=15&show=")
+
+    page, _ = within_a_minute(opened)
     state = json.loads(page.locator("#state").text_content())
     times = [row[0] for row in state["candles"]]
     holes = [after - before for before, after in itertools.pairwise(times) if after - before > 900]
@@ -211,9 +219,11 @@ def test_scrolling_back_loads_older_candles_and_the_picture_stays(analysis):
         page.mouse.down()
         page.mouse.move(box["x"] + 900, box["y"] + 200, steps=4)
         page.mouse.up()
+        page.wait_for_timeout(50)
         if held:
             break
     page.wait_for_timeout(1700)  # what the hand has thrown comes to rest
+    painted(page)
     before = legend(page), legend(page, 1)
     answer = held[0].fetch()
     rows = answer.json()["candles"]
@@ -231,27 +241,35 @@ def without_socket(page):
     page.route_web_socket("**/ws/chart-data", lambda socket: socket.close())
 
 
+def tell(web, page, price):
+    """The open minute at a price, and the page that shows it."""
+    web.run(f"from tests.pages.candle_market import tell; tell('{price}')")
+    page.wait_for_function("price => document.querySelector('#price').textContent === price", arg=f"{price:,.2f}")
+
+
 def test_the_open_candle_and_its_indicators_go_live(analysis, web):
     """By the socket, without a question; the numbers are those that the server computes."""
     page, watch = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20,obv,ichimoku")
     settled(page)
     page.wait_for_function("() => document.querySelector('#live-pill').dataset.state === 'live'")
-    before = len(watch.requests)
-    for price in ("71234.5", "70111.25"):
-        web.run(f"from tests.pages.candle_market import tell; tell('{price}')")
-        shown = f"{float(price):,.2f}"
-        page.wait_for_function("price => document.querySelector('#price').textContent === price", arg=shown)
-        assert f"C {shown}" in legend(page)
+    before, began = len(watch.requests), time.monotonic()
+    for price in (71234.5, 70111.25):
+        tell(web, page, price)
+        assert f"C {price:,.2f}" in legend(page)
     assert "live, still open" in legend(page)
     asked = [url for url in watch.requests[before:] if "/analysis/data" in url]
-    assert len(asked) <= 1  # of the period that was under way
-    values = page.evaluate(VALUES)
-    answer = page.request.get("/api/v1/indicators?symbol=BTCUSDT&timeframe=1H&indicators=sma:20,obv,ichimoku").json()
-    told = answer["indicators"]
-    assert values["sma"] == pytest.approx(told["sma:20"][-1], rel=1e-9)
-    assert values["obv"] == pytest.approx(told["obv"][-1] - told["obv"][-2], rel=1e-6)
-    assert values["tenkan"] == pytest.approx(told["ichimoku"]["tenkan"][-1], rel=1e-9)
-    assert values["chikou"] == pytest.approx(told["ichimoku"]["chikou"][-26], rel=1e-9)
+    assert len(asked) <= 1 + (time.monotonic() - began) // 30  # one was under way
+
+    def compared():
+        tell(web, page, 70222.75)
+        address = "/api/v1/indicators?symbol=BTCUSDT&timeframe=1H&indicators=sma:20,obv,ichimoku"
+        return page.evaluate(VALUES), page.request.get(address).json()["indicators"]
+
+    values, computed = within_a_minute(compared)
+    assert values["sma"] == pytest.approx(computed["sma:20"][-1], rel=1e-9)
+    assert values["obv"] == pytest.approx(computed["obv"][-1] - computed["obv"][-2], rel=1e-6)
+    assert values["tenkan"] == pytest.approx(computed["ichimoku"]["tenkan"][-1], rel=1e-9)
+    assert values["chikou"] == pytest.approx(computed["ichimoku"]["chikou"][-26], rel=1e-9)
 
 
 VALUES = """() => {
@@ -274,9 +292,11 @@ def test_a_candle_that_closes_is_followed_by_the_next(analysis, web):
 def test_without_its_socket_the_page_asks(analysis, web):
     page, watch = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20", clock=True, before=without_socket)
     settled(page)
-    web.run("from tests.pages.candle_market import tell; tell('71234.5')")
-    next_poll(page)
-    page.wait_for_function("() => document.querySelector('#price').textContent === '71,234.50'")
+    polls_until(
+        page,
+        "() => document.querySelector('#price').textContent === '71,234.50'",
+        before=lambda: web.run("from tests.pages.candle_market import tell; tell('71234.5')"),
+    )
     assert "C 71,234.50" in legend(page)
     assert any("after=" in url for url in watch.requests)
 
@@ -289,15 +309,14 @@ def test_a_socket_that_is_lost_is_opened_again_and_a_hidden_page_has_none(analys
 
     page, _ = analysis("?symbol=BTCUSDT&timeframe=1H&show=&indicators=sma:20", before=watched)
     settled(page)
-    page.wait_for_timeout(200)
+    page.wait_for_function("() => globalThis.analysisLive.socket?.readyState === 1")
     assert len(sockets) == 1
     page.evaluate("() => globalThis.analysisLive.socket.close()")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 40
     while len(sockets) < 2:
         assert time.monotonic() < end
         page.wait_for_timeout(50)
-    web.run("from tests.pages.candle_market import tell; tell('69999.5')")
-    page.wait_for_function("() => document.querySelector('#price').textContent === '69,999.50'")
+    tell(web, page, 69999.5)
     page.evaluate(HIDE.format(hidden="true"))
     page.wait_for_function("() => globalThis.analysisLive.socket === null")
     page.evaluate(HIDE.format(hidden="false"))
@@ -357,13 +376,22 @@ def test_a_server_that_is_away_is_said_and_comes_back(analysis):
     settled(page)
     watch.expected.append("Failed to load resource")
     page.route("**/analysis/data*", lambda route: route.fulfill(status=503, json={}))
-    next_poll(page)
-    page.wait_for_function("() => document.querySelector('#live-pill').dataset.state === 'down'")
+    polls_until(page, "() => document.querySelector('#live-pill').dataset.state === 'down'")
     assert "The database does not answer" in page.locator("#notice").inner_text()
     page.unroute("**/analysis/data*")
     page.locator("#notice button").click()
     page.clock.run_for(1500)
     page.wait_for_function("() => document.querySelector('#live-pill').dataset.state === 'live'")
+
+
+def test_what_was_chosen_while_the_server_was_away_comes_whole(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=15&show=", clock=True, before=without_socket)
+    settled(page)
+    chosen_while_away(page, watch, "**/analysis/data*", lambda: page.keyboard.press("7"))
+    polls_until(page, "() => globalThis.analysisCandles.minutes === 60")
+    steps = page.evaluate("globalThis.analysisCandles.sorted.map(({ time }) => time % 3600)")
+    assert len(steps) > 100
+    assert set(steps) == {0}
 
 
 def test_a_minute_asks_no_more_than_it_may(analysis):
@@ -403,6 +431,7 @@ def test_a_moved_picture_is_in_the_address(analysis):
     page.mouse.up()
     page.wait_for_function("() => location.search.includes('from=')")
     page.wait_for_timeout(1700)  # what the hand has thrown comes to rest
+    painted(page)
     page.mouse.move(box["x"] + 400, box["y"] + 201)
     there = legend(page)
     other, _ = analysis(page.url[page.url.index("?") :])

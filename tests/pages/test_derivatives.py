@@ -7,9 +7,24 @@ import pytest
 
 from derivatives.broadcast import TapeMessage, TapeTrade, channel, publish
 from markets.connections import broker_redis
-from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave, grave_in_all_looks, next_poll
+from tests.pages.conftest import (
+    GREEN,
+    ORANGE,
+    PHONE,
+    RED,
+    SHAPES,
+    VIOLET,
+    asked_in_a_minute,
+    chosen_while_away,
+    grave,
+    grave_in_all_looks,
+    legend,
+    near,
+    pixels,
+    polls_until,
+    told,
+)
 from tests.pages.derivative_market import LOST
-from tests.pages.test_chart_page import near, pixels
 
 pytestmark = pytest.mark.browser
 EMPTY = """
@@ -30,7 +45,6 @@ shift = timezone.now() - moved.order_by("-id").first().trade_time
 moved.update(symbol="BTCUSDT", trade_time=F("trade_time") + shift)
 """
 FILL = "from tests.pages.derivative_market import fill; fill()"
-GREEN, RED, ORANGE, VIOLET = (46, 189, 133), (246, 86, 107), (255, 180, 84), (199, 146, 234)
 
 
 @pytest.fixture
@@ -38,22 +52,9 @@ def derivatives(web, open_page):
     web.run(FILL)
 
     def opened(query="?symbol=BTCUSDT", **options):
-        page, watch = open_page(f"/derivatives/{query}", ready=False, **options)
-        drawn(page, "derivatives")
-        return page, watch
+        return open_page(f"/derivatives/{query}", ready="derivatives", **options)
 
     return opened
-
-
-def legend(page, index=0):
-    return page.locator(f"#legend-{index}").text_content()
-
-
-def told(page, text, index=0):
-    """Waits until a legend says this."""
-    page.wait_for_function(
-        "([index, text]) => document.querySelector(`#legend-${index}`)?.textContent.includes(text)", arg=[index, text]
-    )
 
 
 def under_the_mouse(page):
@@ -69,7 +70,8 @@ def under_the_mouse(page):
 
 def test_the_first_answer_holds_everything(derivatives):
     page, watch = derivatives()
-    assert [url for url in watch.requests if "/data" in url or "/api/" in url] == []
+    assert [url for url in watch.requests if ("/data" in url and "after=" not in url) or "/api/" in url] == []
+    assert page.locator("#live-pill .pill-word").inner_text() == "LIVE"
     state = json.loads(page.locator("#state").text_content())
     assert len(state["points"]) == 360
     assert page.locator("#price").inner_text().startswith(("63,", "64,"))
@@ -83,7 +85,6 @@ def test_the_first_answer_holds_everything(derivatives):
     page.wait_for_selector("#tape tr[data-id]")
     assert page.locator("#contracts tbody tr").count() == 2
     assert page.locator("nav.pages [aria-current]").inner_text() == "Derivatives"
-    assert page.locator("#live-pill .pill-word").inner_text() == "LIVE"
     assert "TradingView" in page.locator(".attribution").text_content()
 
 
@@ -120,12 +121,12 @@ def send(*ids, market="FUTURES", status="connected", quantity="0.5", **options):
 
 
 def listening(page, market="FUTURES"):
-    """Waits until the page's socket is heard."""
-    name = channel(market, "BTCUSDT")
-    end = time.monotonic() + 10
-    while not broker_redis().pubsub_numsub(name)[0][1]:
-        assert time.monotonic() < end
-        page.wait_for_timeout(50)
+    """Waits until the page's socket is heard, that of its newest choice."""
+    page.wait_for_function(
+        "() => document.querySelector('#workspace').dataset.busy === undefined"
+        " && !['none', 'connecting'].includes(document.querySelector('#tape-status').dataset.status ?? 'none')"
+    )
+    assert broker_redis().pubsub_numsub(channel(market, "BTCUSDT"))[0][1]
 
 
 def test_trades_come_by_themselves_and_can_be_held_still(derivatives):
@@ -242,8 +243,7 @@ def test_new_figures_come_by_polling(derivatives, web):
         "import time; from derivatives.events import Mark; from derivatives.services import store_marks;"
         "store_marks([Mark('BTCUSDT', int(time.time() * 1000), '65432.10', '65400.00', '65432.10', '0.0003', None)])"
     )
-    next_poll(page)
-    page.wait_for_function("before => document.querySelector('#price').textContent !== before", arg=before)
+    polls_until(page, "before => document.querySelector('#price').textContent !== before", before)
     assert page.locator("#price").inner_text() == "65,432.10"
     assert "+0.0300%" in page.locator("#glance").inner_text()
 
@@ -266,10 +266,17 @@ def test_a_server_that_is_away_is_said(derivatives):
     page, watch = derivatives(clock=True)
     watch.expected += ["Failed to load resource"]
     page.route("**/derivatives/data*", lambda route: route.fulfill(status=503, json={}))
-    next_poll(page)
-    page.wait_for_selector("#notice:not([hidden])")
+    polls_until(page, "() => !document.querySelector('#notice').hidden")
     assert "The database does not answer" in page.locator("#notice").inner_text()
     assert page.locator("#live-pill").get_attribute("data-state") == "down"
+
+
+def test_what_was_chosen_while_the_server_was_away_comes_whole(derivatives):
+    page, watch = derivatives(clock=True)
+    row = page.locator("#contracts tr[data-symbol='1000PEPEUSDT'] a")
+    chosen_while_away(page, watch, "**/derivatives/data*", row.click)
+    polls_until(page, "() => document.querySelector('#legend-0').textContent.includes('1000PEPEUSDT mark price')")
+    assert page.locator("#price").inner_text().startswith("0.011")
 
 
 def test_at_most_one_request_in_five_seconds_and_none_when_hidden(derivatives):

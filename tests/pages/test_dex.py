@@ -3,7 +3,7 @@
 import pytest
 
 from tests.dex.factories import ALICE, BOB, BTC, USDT
-from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
+from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, polls_until
 
 pytestmark = pytest.mark.browser
 
@@ -60,9 +60,7 @@ def dex(web, open_page):
     web.run(FILL)
 
     def opened(path="/dex/", **options):
-        page, watch = open_page(path, ready=False, **options)
-        drawn(page, "dex")
-        return page, watch
+        return open_page(path, ready="dex", **options)
 
     return opened
 
@@ -146,11 +144,11 @@ def count(page, word):
     return int(page.locator(f"[data-count={word}]").inner_text().replace(",", ""))
 
 
+COUNTED = "([word, number]) => document.querySelector(`[data-count=${word}]`).textContent === String(number)"
+
+
 def becomes(page, word, number):
-    page.wait_for_function(
-        "([word, number]) => document.querySelector(`[data-count=${word}]`).textContent === String(number)",
-        arg=[word, number],
-    )
+    page.wait_for_function(COUNTED, arg=[word, number])
 
 
 def tell(web, event, number, **values):
@@ -202,8 +200,7 @@ def test_without_a_socket_it_polls(web, browser_page_without_sockets):
     before = count(page, "executed")
     number = next(number for number in range(40, 60) if number % 4 and number not in (2, 3))
     web.run(EXECUTE.format(number=number))
-    next_poll(page)
-    becomes(page, "executed", before + 1)
+    polls_until(page, COUNTED, ["executed", before + 1])
     assert page.locator(".status-EXECUTED").count() == before + 1
 
 
@@ -218,14 +215,20 @@ def browser_page_without_sockets(web, open_page):
     return page
 
 
+TOLD = """() => [
+    [...document.querySelectorAll("#lines .lines-told li")].map((line) => line.textContent),
+    document.querySelector(".last-price").textContent,
+]"""
+
+
 def test_pending_orders_stand_on_the_price(web, dex):
     web.run(PRICED)
     page, _ = dex()
     card = page.locator("#lines")
     page.wait_for_function("() => !['', 'no price'].includes(document.querySelector('.last-price').textContent)")
     assert card.locator("select[name=chart]").input_value() == "BTCUSDT"
-    told = card.locator(".lines-told li").all_inner_texts()
-    price = float(page.locator(".last-price").inner_text().replace(",", ""))
+    told, last = page.evaluate(TOLD)
+    price = float(last.replace(",", ""))
     sell = next(text for text in told if text.startswith("Order 1001:"))
     assert sell.startswith("Order 1001: sell, LIMIT at 66000.00, ")
     assert float(sell.rpartition(", ")[2].partition("%")[0]) == pytest.approx((66_000 / price - 1) * 100, abs=0.01)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pages.conftest import PHONE, SHAPES, WIDE, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
+from tests.pages.conftest import PHONE, SHAPES, WIDE, asked_in_a_minute, drawn, grave_in_all_looks, polls_until
 
 pytestmark = pytest.mark.browser
 
@@ -12,9 +12,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def overview(open_page):
     def opened(query="", **options):
-        page, watch = open_page(f"/{query}", ready=False, **options)
-        drawn(page, "overview")
-        return page, watch
+        return open_page(f"/{query}", ready="overview", **options)
 
     return opened
 
@@ -153,13 +151,13 @@ def test_a_row_leads_to_its_chart(overview):
 def test_a_new_book_is_shown_by_itself(overview, web):
     page, _ = overview("?market=FUTURES", clock=True)
     before = cell(page, "1000PEPEUSDT", "price").inner_text()
-    web.add("1000PEPEUSDT", "FUTURES", web.now + 300, 0.0119)
-    next_poll(page)
-    page.wait_for_function(
+    web.add("1000PEPEUSDT", "FUTURES", 0.0131)
+    polls_until(
+        page,
         "text => document.querySelector('[data-symbol=\"1000PEPEUSDT\"] [data-cell=price]').innerText !== text",
-        arg=before,
+        before,
     )
-    assert cell(page, "1000PEPEUSDT", "price").inner_text() == "0.0119000"
+    assert cell(page, "1000PEPEUSDT", "price").inner_text() == "0.0131000"
 
 
 def test_an_outage_is_told_and_ends(overview):
@@ -167,8 +165,7 @@ def test_an_outage_is_told_and_ends(overview):
     watch.expected += ["503", "Failed to load"]
     body = json.dumps({"success": False, "code": "database_unavailable"})
     page.route("**/api/v1/overview**", lambda route: route.fulfill(status=503, body=body))
-    next_poll(page)
-    page.wait_for_function("() => !document.querySelector('#notice').hidden")
+    polls_until(page, "() => !document.querySelector('#notice').hidden")
     assert "The database does not answer" in page.locator("#notice").inner_text()
     assert page.locator("#live-pill").inner_text().startswith("DOWN")
     assert len(names(page)) == 4

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, drawn, grave_in_all_looks, next_poll
+from tests.pages.conftest import PHONE, SHAPES, asked_in_a_minute, grave_in_all_looks, polls_until
 
 pytestmark = pytest.mark.browser
 
@@ -12,9 +12,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def status(open_page):
     def opened(**options):
-        page, watch = open_page("/status/", ready=False, **options)
-        drawn(page, "status")
-        return page, watch
+        return open_page("/status/", ready="status", **options)
 
     return opened
 
@@ -65,8 +63,7 @@ def test_tables_of_an_answer_are_shown(status):
     state["weight"]["spot"] = {"used": 6000, "limit": 6000, "blockedUntil": now + 60_000}
     state["feed"] = [live_feed(now)]
     page.route("**/api/v1/status", lambda route: route.fulfill(json=state))
-    next_poll(page)
-    page.wait_for_function("() => document.querySelector('#gaps').innerText.includes('outage')")
+    polls_until(page, "() => document.querySelector('#gaps').innerText.includes('outage')")
     assert page.locator("#connections td").all_inner_texts() == ["spot-1", "connected", "2", "0", "21", "99.50%", "3"]
     told = page.locator("#live-books td").all_inner_texts()
     assert told[:7] == ["BTCUSDT SPOT", "connected", "0 s", "0.85%", "whole", "1", "100%"]
@@ -85,8 +82,7 @@ def test_an_outage_turns_the_database_red_and_ends(status):
     watch.expected += ["503", "Failed to load"]
     body = json.dumps({"success": False, "code": "database_unavailable"})
     page.route("**/api/v1/status", lambda route: route.fulfill(status=503, body=body))
-    next_poll(page)
-    page.wait_for_function("() => !document.querySelector('#notice').hidden")
+    polls_until(page, "() => !document.querySelector('#notice').hidden")
     assert level(page, "Database") == "red"
     assert page.locator("#verdict").inner_text() == "UNHEALTHY"
     assert page.locator("#live-pill").inner_text().startswith("DOWN")
@@ -112,11 +108,9 @@ def test_the_past_has_a_bar_on_every_page_until_it_is_loaded(status, open_page, 
     other, _ = open_page("/?market=FUTURES", ready=False)
     assert other.locator("#past progress").get_attribute("value") == "25"
     past(200, finished=False)
-    next_poll(page)
-    page.wait_for_function("() => document.querySelector('#past').innerText.includes('50%')")
+    polls_until(page, "() => document.querySelector('#past').innerText.includes('50%')")
     past(400, finished=True)
-    next_poll(page)
-    page.wait_for_function("() => document.querySelector('#past').hidden")
+    polls_until(page, "() => document.querySelector('#past').hidden")
     third, _ = open_page("/", ready=False)
     assert third.locator("#past").count() == 0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pages.conftest import asked_in_a_minute, drawn, grave
+from tests.pages.conftest import asked_in_a_minute, drawn, grave, painted
 from tests.pages.test_alerts import SEE
 
 pytestmark = pytest.mark.browser
@@ -32,9 +32,15 @@ def see(web, *symbols, value=1.5):
 
 
 def half_a_minute(page):
-    for _ in range(7):
+    """Goes on until the page has asked whether there is anything new."""
+    answers = []
+    page.on("response", lambda response: answers.append(response) if "/alerts/new?after" in response.url else None)
+    for _ in range(60):
+        if answers:
+            return painted(page)
         page.clock.fast_forward(5500)
-        page.wait_for_timeout(30)
+        page.wait_for_timeout(100)
+    raise AssertionError("the page does not ask")
 
 
 def toasts(page):
@@ -90,9 +96,7 @@ def test_they_can_be_switched_off(web, overview):
     page.click("button[popovertarget=preferences]")
     page.check("input[name=toasts][value=off]")
     see(web, "AHUSDT", value=1.75)
-    with page.expect_response(lambda response: "/alerts/new?after" in response.url):
-        half_a_minute(page)
-    page.wait_for_timeout(100)
+    half_a_minute(page)
     assert toasts(page) == []
     page.reload()
     assert page.locator("html").get_attribute("data-toasts") == "off"

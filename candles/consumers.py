@@ -13,16 +13,17 @@ from candles.candle import SeriesKey
 from candles.hub import CandleTopic, TooManyIndicators, Watch, Watched
 from candles.indicators import InvalidIndicator, Request, parse
 from candles.timeframes import Timeframe, read_timeframe
-from markets.consumers import BAD_REQUEST, NOT_FOUND, TRY_LATER, Refused, Socket
+from markets.consumers import BAD_REQUEST, NOT_FOUND, POLICY, TRY_LATER, Refused, Socket
 from markets.errors import NotCollected, UnknownSymbol
 from markets.hub import hub
 from markets.models import Market
 from markets.selectors import find
-from markets.sockets import Frame
+from markets.sockets import COUNTERS, Frame
 from markets.storage import DATABASE_AWAY
 
 WELCOME = Frame(b'{"type":"welcome","message":"Connected to ChartGenius WebSocket"}')
 MOST_SUBSCRIPTIONS = 50  # of one client
+MOST_WAITING = 5000  # messages; more than all subscriptions have to tell when their candles close together
 DEFAULT_TIMEFRAME = "1"
 DEFAULT_INDICATORS = "sma,ema,bollinger,rsi,macd"  # of a client that names none, with their usual periods
 KNOWN_SECONDS = 30.0  # for which a series that was found is not looked up again
@@ -43,7 +44,18 @@ class Subscription:
         self.topic.leave(self.watched, self.watch)
 
 
-class FlatCandleSocket(Socket):
+class CandleSocket(Socket):
+    """Closes clients that take too little: of each candle that has closed every message waits, not only the newest."""
+
+    def tick(self, now: float) -> None:
+        if self.writer.waiting > MOST_WAITING and self._closing is None:
+            COUNTERS.slow += 1
+            self.end(POLICY)
+        else:
+            super().tick(now)
+
+
+class FlatCandleSocket(CandleSocket):
     """Told the newest candle of the address's symbol and timeframe, at once and on every change."""
 
     subscription: Subscription | None = None
@@ -63,7 +75,7 @@ class FlatCandleSocket(Socket):
             self.subscription.end()
 
 
-class ChartSocket(Socket):
+class ChartSocket(CandleSocket):
     """Told of as many series as it subscribes to, with the indicators that it names."""
 
     async def opened(self) -> None:

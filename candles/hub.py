@@ -85,14 +85,19 @@ class Watched:
                 if len(self.requests) + len(new) > MOST_LABELS:
                     raise TooManyIndicators
             if new or self.series is None:
-                self.requests |= new
-                await self._load()
+                before = self.requests
+                self.requests = before | new
+                try:
+                    await self._load()
+                except BaseException:
+                    self.requests = before  # nobody computes the new ones yet: whoever asks next has to load, too
+                    raise
 
     async def _load(self) -> None:
         self.pending, self.dirty_since = [], None
         try:
             made, heard_at = await _loading(self.key, self.timeframe, self.wanted, tuple(self.requests.values()))
-        except DATABASE_AWAY:
+        except BaseException:  # also when the client for whom it was begun has gone
             self.dirty_since = monotonic()
             raise
         else:
@@ -156,6 +161,7 @@ class CandleTopic(Topic):
         super().__init__(channel(symbol))
         self.watched: dict[tuple[str, str], Watched] = {}  # by market and timeframe
         self._cut = False  # Redis is away
+        self._joining = 0  # clients for whom the store is being asked: the topic is theirs, too
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- who watches ------------------------------------------------------------------------------------------------
@@ -168,14 +174,14 @@ class CandleTopic(Topic):
         found = self.watched.get(place)
         if found is None:
             found = self.watched[place] = Watched(key, timeframe)
+        self._joining += 1
         try:
             await found.ensure(watch.requests)
-        except BaseException:
+        finally:
+            self._joining -= 1
             self._mark_empty()
-            raise
         self._tell_repaired(found)
         found.watches.add(watch)
-        self.watched[place] = found  # it may have been given up meanwhile
         self.empty_since = found.empty_since = None
         before()
         self._tell(found, [watch])
@@ -188,7 +194,7 @@ class CandleTopic(Topic):
         self._mark_empty()
 
     def _mark_empty(self) -> None:
-        if not any(found.watches for found in self.watched.values()):
+        if not self._joining and not any(found.watches for found in self.watched.values()):
             self.empty_since = monotonic()
 
     # --- what comes -------------------------------------------------------------------------------------------------
@@ -226,7 +232,8 @@ class CandleTopic(Topic):
                 task = asyncio.create_task(self._reload(found))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            if found.empty_since is not None and now - found.empty_since > LINGER_SECONDS:
+            given_up = found.empty_since is not None and now - found.empty_since > LINGER_SECONDS
+            if given_up and not found.lock.locked():  # else somebody is about to watch it
                 del self.watched[place]
         if self.empty_since is None:
             self._mark_empty()
@@ -236,6 +243,9 @@ class CandleTopic(Topic):
             await found.load()
         except DATABASE_AWAY as error:
             logger.info("live candles of %s go on as they are: the database is away (%s)", found.key.symbol, error)
+        except Exception:
+            found.dirty_since = monotonic() + SHORT_EVERY
+            logger.exception("live candles of %s were not read again", found.key.symbol)
         else:
             self._tell_repaired(found)
             self._tell(found, found.watches)

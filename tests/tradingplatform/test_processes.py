@@ -125,7 +125,7 @@ print('up deaf', file=file)
 time.sleep(1000)"""
     scene.run(scene.program("deaf", code, ready=scene.up("deaf")))
     child = next(int(line.split()[1]) for line in scene.notes() if line.startswith("child"))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -51,7 +51,7 @@ class Run:
             self.process = subprocess.Popen(self.argv, cwd=ROOT, env=self.environ, stdout=log, stderr=log)
         return self
 
-    def until(self, condition, what, patience=40):
+    def until(self, condition, what, patience=100):
         deadline = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < deadline, f"not {what} in {patience} s:\n{self.text()[-3000:]}"
@@ -112,7 +112,7 @@ class Run:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def end(self):
         """Whatever the test did, nothing stays."""
@@ -150,7 +150,7 @@ def platform(place):
 
 def refused(run):
     """Exit code and words of a start that must not begin."""
-    run.start().process.wait(20)
+    run.start().process.wait(60)
     return run.process.returncode, run.text()
 
 
@@ -213,7 +213,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(platform):
     run.until_writing()
     run.process.kill()
     run.process.wait()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while left := run.belonging():  # the stubborn one too, which asks for no signal at its parent's death
         assert time.monotonic() < deadline, left
         time.sleep(0.02)

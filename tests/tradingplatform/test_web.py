@@ -21,23 +21,23 @@ def web():
     wait_for(lambda: answers(address))
     yield address
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def answers(address):
     try:
-        return requests.get(f"{address}/sent", timeout=2).ok
-    except requests.ConnectionError:
+        return requests.get(f"{address}/sent", timeout=10).ok
+    except requests.RequestException:
         return False
 
 
 def sent(web):
     """Parts that the application could send so far, and answers that ended."""
-    parts, ended = requests.get(f"{web}/sent", timeout=5).text.split()
+    parts, ended = requests.get(f"{web}/sent", timeout=30).text.split()
     return int(parts), int(ended)
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"
@@ -85,6 +85,6 @@ def test_a_reader_that_leaves_ends_the_application(web):
 def test_an_answer_that_breaks_off_is_seen_to(web):
     for _ in range(3):
         with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
-            _ = requests.get(f"{web}/broken", timeout=5).content
+            _ = requests.get(f"{web}/broken", timeout=30).content
     time.sleep(1.5)  # one round of the server's housekeeping, which must survive it
     test_a_reader_that_leaves_ends_the_application(web)

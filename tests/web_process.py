@@ -53,7 +53,7 @@ def served(port: int, environment: Mapping[str, str], log: Path, clean: bool = T
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     if clean:
         told = log.read_text()
         assert "Traceback" not in told, told[told.find("Traceback") :][:5000]
@@ -61,7 +61,7 @@ def served(port: int, environment: Mapping[str, str], log: Path, clean: bool = T
 
 
 def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + 40
+    until = time.monotonic() + 90
     while time.monotonic() < until and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

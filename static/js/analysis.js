@@ -8,7 +8,7 @@ import { Menu } from "./analysis_menu.js";
 import { showAnalysis, showLegends } from "./analysis_panels.js";
 import { PricePill } from "./analysis_pill.js";
 import { download } from "./chart_picture.js";
-import { atRest, markChosen, marketOf, onSet, queryOf } from "./choice.js";
+import { WholeState, atRest, markChosen, marketOf, onSet, queryOf, withRange } from "./choice.js";
 import { fixed, percent } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { getJson, Poller } from "./poll.js";
@@ -32,13 +32,11 @@ let analysed = "";
 let problem = "Reading what the rules say…";
 let tried = ""; // what was asked for last, and when
 let triedAt = -Infinity;
-let request = null; // of the latest choice; an answer to an older one is dropped
 let older = null;
 let exhausted = false; // there is no older history
 let wholeAt = -Infinity; // when the whole picture was asked for
 let askedAt = -Infinity; // when the newest candles were asked for
 let hovered = null;
-let behind = false; // the picture is not yet of what is chosen
 
 const pill = new PricePill(showPill);
 const depth = new Depth(urls.depthUrl);
@@ -46,6 +44,7 @@ const menu = new Menu(catalogue, (labels, colors) => choose({ indicators: labels
 const chart = new AnalysisChart(document.getElementById("chart"), { older: loadOlder, moved, hover, arranged: drawLegends });
 const live = new LiveCandles(tookLive);
 const writeMoved = atRest(() => history.replaceState(choice, "", addressOf(choice)));
+const whole = new WholeState({ workspace, address: dataAddress, page: () => addressOf(choice), took: replace, failed });
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
 // --- addresses -------------------------------------------------------------------------------------------------------
@@ -72,8 +71,8 @@ function refreshControls() {
   for (const box of document.querySelectorAll("#drawings input")) box.checked = shown().has(box.name);
   document.getElementById("depth").value = choice.depth;
   document.body.dataset.tab = choice.tab;
-  document.getElementById("symbol").textContent = choice.symbol;
-  document.getElementById("market").textContent = choice.market;
+  document.getElementById("symbol").textContent = state.choice.symbol; // what is in view, until there is an answer
+  document.getElementById("market").textContent = state.choice.market;
   menu.show(labels(), choice.colors);
 }
 
@@ -95,7 +94,7 @@ function choose(changes) {
   take(next);
 }
 
-async function take(next) {
+function take(next) {
   const before = choice;
   choice = next;
   refreshControls();
@@ -103,32 +102,22 @@ async function take(next) {
   if (before.depth !== choice.depth) depth.reset(keyOfDepth());
   if (!elsewhere && before.indicators === choice.indicators) {
     draw();
-    if (choice.from !== before.from || choice.to !== before.to) lookThere();
+    if (choice.from !== before.from || choice.to !== before.to) chart.lookAt(choice);
     return shown().has("depth") && depth.from === null ? askBeside() : undefined;
   }
-  request?.abort();
   older?.abort();
   older = null;
-  request = new AbortController();
-  behind = true;
-  workspace.dataset.busy = "";
-  try {
-    const fresh = await getJson(dataAddress(), request.signal);
-    delete workspace.dataset.busy;
-    replace(fresh, elsewhere);
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    delete workspace.dataset.busy;
-    if ([401, 404].includes(error.status)) return location.assign(addressOf(choice));
-    pill.down(error, 5000);
-    poller.retry();
-  }
+  whole.ask(elsewhere);
+}
+
+function failed(error, delay) {
+  pill.down(error, delay);
+  poller.retry();
 }
 
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
   state = fresh;
-  behind = false;
   candles = new Candles(state.minutes, new Set(labels().filter((label) => menu.read(label).indicator?.whole)));
   candles.take(state);
   exhausted = state.candles.length < state.stretch;
@@ -145,7 +134,7 @@ function replace(fresh, elsewhere) {
   if (depth.key !== keyOfDepth()) depth.reset(keyOfDepth());
   refreshControls();
   draw(elsewhere);
-  if (elsewhere) lookThere();
+  if (elsewhere) chart.lookAt(choice);
   poller.postpone();
   if (elsewhere) askBeside();
 }
@@ -169,7 +158,8 @@ function fitting() {
 
 function view() {
   const fits = fitting();
-  return { ...fits, candles, choice, chart, analysis, decimals: state.decimals, time: hovered, depth: fits.shown.has("depth") ? depth.byCandle(candles) : new Map(), depthProblem: depth.problem };
+  const { symbol, market, timeframe } = state.choice;
+  return { ...fits, candles, choice: { ...choice, symbol, market, timeframe }, chart, analysis, decimals: state.decimals, time: hovered, depth: fits.shown.has("depth") ? depth.byCandle(candles) : new Map(), depthProblem: depth.problem };
 }
 
 let drawn = null; // the view in the picture; the crosshair asks of it often
@@ -186,7 +176,7 @@ function draw(elsewhere = false) {
 /** Candles that the socket told of. */
 function tookLive(found) {
   const newest = candles.last;
-  if (!newest || behind) return; // the answer that is on its way holds them
+  if (!newest || whole.behind) return; // the answer that is on its way holds them
   const due = candles.shift(newest.time, 1);
   const behind = found.filter(({ row }) => row[0] > due);
   if (behind.length) askedAt = -Infinity; // candles between are missing here: the next turn asks for them
@@ -230,14 +220,8 @@ function drawEmpty() {
   document.getElementById("empty-why").textContent = `${far} They appear here by themselves.`;
 }
 
-/** The stretch that the address names, or the newest candles. */
-function lookThere() {
-  if (choice.from) chart.between(choice.from, choice.to);
-  else chart.whole();
-}
-
 function moved(range) {
-  choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
+  choice = withRange(choice, range);
   writeMoved();
 }
 
@@ -250,28 +234,20 @@ function hover(time) {
 
 /** One request a turn: what is new, or now and then the analysis or the depth instead. */
 async function poll() {
-  if (behind) return catchUp();
+  if (whole.behind) return whole.catchUp();
   if (!pill.failure && (await askInstead())) return;
   if (!pill.failure && candles.last && live.on && performance.now() - askedAt < SELDOM) return;
   const asked = { ...choice };
   const fresh = await getJson(dataAddress(candles.last ? { after: sinceWhen() } : {}));
-  if (behind || PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
+  if (whole.behind || PLACE.some((name) => asked[name] !== choice[name]) || asked.indicators !== choice.indicators) return;
   state = { ...state, progress: fresh.progress };
-  if ((candles.last && fresh.candles.length >= fresh.stretch) || historyGrows()) return replace(await getJson(dataAddress()), false);
+  if ((candles.last && fresh.candles.length >= fresh.stretch) || historyGrows()) return whole.renew();
   askedAt = performance.now();
   const first = !candles.last && fresh.candles.length > 0;
   candles.take(fresh);
   state = { ...state, ...fresh };
   pill.took(state);
   draw(first);
-}
-
-/** What was chosen while the server did not answer; parts of it would not fit to the picture that is there. */
-async function catchUp() {
-  if (workspace.dataset.busy !== undefined) return; // it is under way
-  const asked = choice;
-  const fresh = await getJson(dataAddress());
-  if (PLACE.every((name) => asked[name] === choice[name]) && asked.indicators === choice.indicators) replace(fresh, true);
 }
 
 /** Once a minute while a short history is being collected: then the whole picture is asked for again. */
@@ -301,7 +277,7 @@ async function askInstead() {
 
 /** With another picture, what stands beside it is asked for at once. */
 async function askBeside() {
-  const { signal } = (request ??= new AbortController());
+  const { signal } = whole;
   try {
     if (analysisDue()) await askAnalysis(signal);
     if (shown().has("depth") && candles.last) await askDepth(candles.first.time, signal);
@@ -358,7 +334,7 @@ async function askDepth(from, signal) {
 }
 
 async function loadOlder() {
-  if (older || behind || !candles.first) return;
+  if (older || whole.behind || !candles.first) return;
   const shallow = shown().has("depth") && depth.from !== null && depth.from > candles.first.time;
   if (exhausted && !shallow) return;
   older = new AbortController();
@@ -400,7 +376,7 @@ onKey("m", () => choose({ market: choice.market === "SPOT" ? "FUTURES" : "SPOT" 
 onKey("i", () => document.getElementById("indicators").togglePopover());
 onKey("d", () => document.getElementById("drawings").togglePopover());
 document.getElementById("download-png").addEventListener("click", () => {
-  const { symbol, market, timeframe } = choice;
+  const { symbol, market, timeframe } = state.choice;
   download({ chart, title: `${symbol} ${market} · ${timeframe}`, note: "the last candle may be open", name: `${symbol}-${market}-${timeframe}`, now: pill.serverNow() });
 });
 onKey("p", () => document.getElementById("download-png").click());

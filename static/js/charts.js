@@ -2,7 +2,7 @@
 
 import { DepthChart } from "./chart.js";
 import { download } from "./chart_picture.js";
-import { atRest, marketOf, onSet, queryOf } from "./choice.js";
+import { WholeState, atRest, marketOf, onSet, queryOf, withRange } from "./choice.js";
 import { clock, fixed, zoneName } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { Freshness } from "./freshness.js";
@@ -24,15 +24,14 @@ let state = JSON.parse(document.getElementById("state").textContent);
 let choice = state.choice;
 let liquidity = new Liquidity(state.step, state.series);
 let other = otherOf(state);
-let request = null; // of the latest choice; an answer to an older one is dropped
 let older = null;
-let behind = false; // the picture is not yet of what is chosen
 let hovered = null; // the moment under the crosshair
 
 const freshness = new Freshness(urls, showPill);
 const book = new OrderBook(document.getElementById("panel-book"));
 const diff = new DiffPanel(document.getElementById("panel-diff"), (depth) => addressOf({ ...choice, depth }));
 const chart = new DepthChart(document.getElementById("chart"), { moved, older: loadOlder, hover, arranged: drawLegend });
+const whole = new WholeState({ workspace, address: dataAddress, page: () => addressOf(choice), took: replace, failed });
 const poller = new Poller(poll, (error, delay) => freshness.down(error, delay));
 const live = new Live({ booked: tookLive, changed: (status) => freshness.connected(status) });
 const writeMoved = atRest(() => {
@@ -94,29 +93,20 @@ function choose(changes) {
   take(next);
 }
 
-async function take(next) {
+function take(next) {
   const before = choice;
   choice = next;
   document.body.dataset.tab = choice.tab;
   refreshLinks();
   if (FETCHED.every((name) => before[name] === choice[name])) return redraw(before);
-  request?.abort();
   older?.abort();
   older = null;
-  request = new AbortController();
-  behind = true;
-  workspace.dataset.busy = "";
-  try {
-    const fresh = await getJson(dataAddress(), request.signal);
-    const moved = before.symbol !== choice.symbol || before.market !== choice.market;
-    replace(fresh, moved || before.range !== choice.range);
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if ([401, 404].includes(error.status)) return location.assign(addressOf(choice));
-    freshness.down(error, 5000);
-    poller.retry();
-  }
-  delete workspace.dataset.busy;
+  whole.ask(["symbol", "market", "range"].some((name) => before[name] !== choice[name]));
+}
+
+function failed(error, delay) {
+  freshness.down(error, delay);
+  poller.retry();
 }
 
 function redraw(before) {
@@ -129,7 +119,6 @@ function redraw(before) {
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
   state = withNewer(state, fresh);
-  behind = false;
   liquidity = new Liquidity(state.step, state.series);
   other = otherOf(state);
   if (elsewhere) chart.live = true;
@@ -211,7 +200,7 @@ function hover(time) {
 }
 
 function moved(range) {
-  choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
+  choice = withRange(choice, range);
   writeMoved();
 }
 
@@ -238,14 +227,14 @@ function drawLive(now) {
 // --- asking --------------------------------------------------------------------------------------------------------
 
 async function poll() {
-  if (behind) return catchUp();
+  if (whole.behind) return whole.catchUp();
   if (await freshness.asksInstead()) return drawChart();
   if (live.status === "connected" && liquidity.last >= Math.floor(freshness.serverNow() / 60000) * 60) return; // nothing new is kept yet
   const asked = { ...choice };
   const after = liquidity.last ?? Math.floor(freshness.serverNow() / 1000) - state.span;
   const fresh = await getJson(dataAddress({ after, from: null, to: null }));
-  if (behind || FETCHED.some((name) => asked[name] !== choice[name])) return;
-  if (fresh.step !== state.step || Boolean(fresh.other) !== Boolean(other)) return replace(await getJson(dataAddress()), false);
+  if (whole.behind || FETCHED.some((name) => asked[name] !== choice[name])) return;
+  if (fresh.step !== state.step || Boolean(fresh.other) !== Boolean(other)) return whole.renew();
   const added = [add(liquidity, fresh.series), add(other, fresh.other)];
   const changed = added.some(Boolean);
   const newer = fresh.book?.receivedAt !== state.book?.receivedAt;
@@ -255,21 +244,13 @@ async function poll() {
   else if (changed || freshness.stale) drawChart();
 }
 
-/** What was chosen while the server did not answer; parts of it would not fit to the picture that is there. */
-async function catchUp() {
-  if (workspace.dataset.busy !== undefined) return; // it is under way
-  const asked = { ...choice };
-  const fresh = await getJson(dataAddress());
-  if (FETCHED.every((name) => asked[name] === choice[name])) replace(fresh, true);
-}
-
 /** What is new at the end of a series; its beginning stays where it is. */
 function add(series, columns) {
   return series?.add({ ...columns, from: series.from });
 }
 
 async function loadOlder() {
-  if (older || behind || liquidity.from <= state.earliest) return;
+  if (older || whole.behind || liquidity.from <= state.earliest) return;
   older = new AbortController();
   const { signal } = older;
   try {

@@ -1,7 +1,7 @@
 // The derivatives page: what is chosen (and its address), what the server gave, and how it is shown.
 
 import { download } from "./chart_picture.js";
-import { atRest, markChosen, onSet, queryOf } from "./choice.js";
+import { WholeState, atRest, markChosen, onSet, queryOf, withRange } from "./choice.js";
 import { DerivativesChart } from "./derivatives_chart.js";
 import { showLegends } from "./derivatives_legend.js";
 import { LiveTrades } from "./derivatives_live.js";
@@ -26,9 +26,7 @@ let state = JSON.parse(byId("state").textContent);
 let { choice, table, alerts } = state;
 let contract = null;
 let hovered = null;
-let request = null; // of the latest choice; an answer to an older one is dropped
 let turns = 0;
-let behind = false; // the picture is not yet of what is chosen
 let flowAsked = null; // the picture whose flow is under way
 
 const pill = new ContractPill(showPill);
@@ -37,6 +35,7 @@ const chart = new DerivativesChart(byId("chart"), { moved, hover, arranged: draw
 const contracts = new ContractsTable(byId("contracts"), (changes) => addressOf({ ...choice, ...changes }));
 const live = new LiveTrades({ traded: (message) => tape.hear(message), changed: (status) => tape.say(status) });
 const writeMoved = atRest(() => history.replaceState(choice, "", addressOf(choice)));
+const whole = new WholeState({ workspace, address: dataAddress, page: () => addressOf(choice), took: replace, failed });
 const poller = new Poller(poll, (error, delay) => pill.down(error, delay));
 
 // --- addresses -------------------------------------------------------------------------------------------------------
@@ -57,7 +56,7 @@ function refreshControls() {
     link.href = `${urls.exportUrl}?${new URLSearchParams(wanted)}`;
   }
   document.body.dataset.tab = choice.tab;
-  byId("symbol").textContent = choice.symbol;
+  byId("symbol").textContent = state.symbol; // what is in view, until there is an answer
   for (const unit of document.querySelectorAll("[data-unit]")) unit.textContent = state[unit.dataset.unit];
   if (document.activeElement !== byId("filter")) byId("filter").value = choice.q;
 }
@@ -73,34 +72,24 @@ function choose(changes, replace = false) {
   take(next);
 }
 
-async function take(next) {
+function take(next) {
   const before = choice;
   choice = next;
   refreshControls();
   drawTable();
-  if (choice.from !== before.from || choice.to !== before.to) lookThere();
+  if (choice.from !== before.from || choice.to !== before.to) chart.lookAt(choice);
   if (["symbol", "range", "market", "tape"].every((name) => before[name] === choice[name])) return;
-  request?.abort();
-  request = new AbortController();
-  behind = true;
-  workspace.dataset.busy = "";
-  try {
-    const fresh = await getJson(dataAddress(), request.signal);
-    delete workspace.dataset.busy;
-    replace(fresh, PLACE.some((name) => before[name] !== choice[name]));
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    delete workspace.dataset.busy;
-    if ([401, 404].includes(error.status)) return location.assign(addressOf(choice));
-    pill.down(error, 5000);
-    poller.retry();
-  }
+  whole.ask(PLACE.some((name) => before[name] !== choice[name]));
+}
+
+function failed(error, delay) {
+  pill.down(error, delay);
+  poller.retry();
 }
 
 /** A whole new state; `elsewhere`: the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
   state = fresh;
-  behind = false;
   contract = new Contract(state);
   pill.took(state);
   tape.reset(state.tape, state);
@@ -113,7 +102,7 @@ function replace(fresh, elsewhere) {
   }
   refreshControls();
   draw(elsewhere);
-  if (elsewhere) lookThere();
+  if (elsewhere) chart.lookAt(choice);
   poller.postpone();
   if (contract.lacksFlow) readFlow();
 }
@@ -186,14 +175,8 @@ function drawEmpty() {
   empty.children[1].textContent = state.expected.marks ? "Mark prices and open interest appear here as they come." : "Mark prices are not taken: FUTURES_STREAMS does not name markPrice.";
 }
 
-/** The stretch that the address names, or the whole range. */
-function lookThere() {
-  if (choice.from) chart.between(choice.from, choice.to);
-  else chart.whole();
-}
-
 function moved(range) {
-  choice = { ...choice, from: range?.from ?? null, to: range?.to ?? null };
+  choice = withRange(choice, range);
   writeMoved();
 }
 
@@ -207,15 +190,15 @@ function hover(time) {
 /** One request a turn: what is new of the contract, or now and then all contracts and alerts; the trades where no
  * socket brings them. */
 async function poll() {
-  if (behind) return catchUp();
+  if (whole.behind) return whole.catchUp();
   turns += 1;
   if (turns % TABLE_EVERY === 0) return readTable();
   if (live.status === null && turns % 2) return readTape();
   const asked = choice;
   const last = contract.sorted.at(-1)?.time;
   const fresh = await getJson(dataAddress(last ? { after: last } : {}));
-  if (behind || PLACE.some((name) => asked[name] !== choice[name])) return;
-  if (fresh.first > (last ?? 0) + contract.step) return replace(await getJson(dataAddress()), false);
+  if (whole.behind || PLACE.some((name) => asked[name] !== choice[name])) return;
+  if (fresh.first > (last ?? 0) + contract.step) return whole.renew();
   const follows = !choice.from;
   const steps = contract.sorted.length;
   contract.take(fresh);
@@ -224,14 +207,6 @@ async function poll() {
   pill.took(state);
   draw(follows && contract.sorted.at(-1).time !== last);
   if (contract.lacksFlow) readFlow();
-}
-
-/** What was chosen while the server did not answer; parts of it would not fit to the picture that is there. */
-async function catchUp() {
-  if (workspace.dataset.busy !== undefined) return; // it is under way
-  const asked = choice;
-  const fresh = await getJson(dataAddress());
-  if (asked === choice) replace(fresh, true);
 }
 
 async function readTable() {
@@ -245,7 +220,7 @@ async function readTable() {
 async function readTape() {
   const asked = choice;
   const fresh = await getJson(dataAddress({ part: "tape" }));
-  if (behind || ["symbol", "market", "tape"].some((name) => asked[name] !== choice[name])) return;
+  if (whole.behind || ["symbol", "market", "tape"].some((name) => asked[name] !== choice[name])) return;
   pill.took(fresh);
   tape.reset(fresh.tape, state);
 }
@@ -256,8 +231,8 @@ async function readFlow() {
   if (flowAsked === asked) return;
   flowAsked = asked;
   try {
-    const { flow } = await getJson(dataAddress({ part: "flow" }), request?.signal);
-    if (behind || asked !== contract) return;
+    const { flow } = await getJson(dataAddress({ part: "flow" }), whole.signal);
+    if (whole.behind || asked !== contract) return;
     contract.takeFlow(flow);
     draw();
   } catch (error) {
@@ -280,7 +255,7 @@ byId("sorter").addEventListener("change", ({ target }) => choose({ sort: target.
 byId("filter").addEventListener("input", ({ target }) => choose({ q: target.value.trim().toUpperCase() }, true));
 byId("pause").addEventListener("click", () => tape.pause(!tape.paused));
 byId("download-png").addEventListener("click", () => {
-  const { symbol, range } = choice;
+  const { symbol, range } = state.choice;
   download({ chart, title: `${symbol} FUTURES · ${range}`, note: "liquidations are a sample: at least this much", name: `${symbol}-derivatives-${range}`, now: pill.serverNow() });
 });
 document.addEventListener("symbol-chosen", (event) => {

@@ -87,6 +87,12 @@ export class PanesChart {
     if (first >= 0 && last > first) this.chart.timeScale().setVisibleLogicalRange({ from: first, to: last });
   }
 
+  /** What a choice shows: the stretch that it names, or the whole range. */
+  lookAt({ from, to }) {
+    if (from) this.between(from, to);
+    else this.whole();
+  }
+
   /** Pixels from the top of the element to each pane. */
   get tops() {
     let top = 0;

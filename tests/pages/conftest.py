@@ -159,17 +159,19 @@ class Watch:
     def minute(self, page) -> None:
         """Brings a page with a clock of the test's own a minute on. An answer is waited for wherever one is due: how
         long it takes tells nothing about how often the page asks."""
+        self.under_way.clear()
         end = page.evaluate("Date.now()") + 60_000
         while page.evaluate("Date.now()") < end:
             page.clock.run_for(1000)
             self.settle(page)
 
     def settle(self, page) -> None:
-        """Waits until what was asked for is answered."""
+        """Waits until what was asked for is answered, or given up by the page; of pages that were left nobody tells."""
         page.wait_for_timeout(15)
-        end = time.monotonic() + PATIENCE / 1000
+        end = time.monotonic() + 10
         while self.under_way and time.monotonic() < end:
             page.wait_for_timeout(10)
+        self.under_way.clear()
 
     def check(self) -> None:
         unexpected = [text for text in self.messages if not any(part in text for part in self.expected)]

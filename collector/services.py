@@ -66,10 +66,10 @@ def _switch(running: bool, by: str) -> None:
 
 def retain(now: datetime, seconds: float = 20.0) -> int:
     """Deletes what is past its lifetime, of books and of the collector's own records, in batches; gives how many."""
-    deleted, until = retain_depth(now, seconds), monotonic() + seconds
-    if storage_name() == "postgresql":  # TimescaleDB drops whole chunks
+    deleted, policies = retain_depth(now, seconds), storage_name() == "timescaledb"
+    if not policies:  # TimescaleDB drops whole chunks
         deleted += retain_events(now)
-    policies = storage_name() == "timescaledb"
+    until = monotonic() + seconds
     with connection.cursor() as cursor:
         for table, (column, lifetime, by_policy) in LIFETIMES.items():
             statement = sql.SQL(DELETE_OLD).format(table=sql.Identifier(table), time=sql.Identifier(column))

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from time import monotonic
 
 from django.db import connection
+from psycopg import sql
 
 from derivatives import holes, rollups, store
 from derivatives.events import DepthUpdate, ForcedOrder, IdRange, Interest, Mark, Trade, missing_ids
@@ -14,11 +16,22 @@ from derivatives.series import ROLLUPS, kept_from
 logger = logging.getLogger(__name__)
 
 MOST_DELETED = 50_000  # rows of a table in one go
-DELETE = """
+# Series by series, as the key's index begins with them: there is none of the time alone, and the tables are large.
+DELETE = sql.SQL("""
+    WITH RECURSIVE series AS (
+        (SELECT {keys} FROM {table} ORDER BY {keys} LIMIT 1)
+        UNION ALL
+        SELECT following.* FROM series CROSS JOIN LATERAL (
+            SELECT {keys} FROM {table} WHERE ({keys}) > ({series_keys}) ORDER BY {keys} LIMIT 1
+        ) AS following
+    )
     DELETE FROM {table} WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM {table} WHERE {time} < %s ORDER BY {time} LIMIT %s
+        SELECT old.place FROM series CROSS JOIN LATERAL (
+            SELECT {table}.ctid AS place FROM {table} WHERE ({keys}) = ({series_keys}) AND {time} < %(before)s
+            ORDER BY {time} LIMIT %(most)s
+        ) AS old LIMIT %(most)s
     ))
-"""
+""")
 
 
 def store_trades(trades: list[Trade]) -> int:
@@ -79,17 +92,38 @@ def settle(gap: TradeGap, present: Iterable[int], now: datetime, reason: str = "
     return missing
 
 
-def retain(now: datetime, seconds: float = 20.0) -> int:
-    """Deletes rows past their lifetime, some of each table; events only when their hours are made, a whole day (UTC) at
-    a time. For plain tables: a chunk has row ids of its own."""
-    rollups.roll_up(now, seconds)
-    rolled, deleted = {rollup.source: rollup for rollup in ROLLUPS}, 0
+def retain(now: datetime, seconds: float = 90.0) -> int:
+    """Deletes rows past their lifetime, in turns of MOST_DELETED of each table, for about `seconds`; events only when
+    their hours are made, a whole day (UTC) at a time. For plain tables: a chunk has row ids of its own."""
+    until, deleted = monotonic() + seconds, 0
+    rollups.roll_up(now, seconds / 3)
+    due = _past_lifetime(now)
     with connection.cursor() as cursor:
-        for table, (time, lifetime) in LIFETIMES.items():
-            rollup = rolled.get(table)
-            before = kept_from(rollup, now) if rollup else now - lifetime
-            if rollup and rollups.behind(rollup, before):
-                continue
-            cursor.execute(DELETE.format(table=table, time=time), [before, MOST_DELETED])
-            deleted += cursor.rowcount
+        while due and (not deleted or monotonic() < until):
+            left = []
+            for statement, before in due:
+                cursor.execute(statement, {"before": before, "most": MOST_DELETED})
+                deleted += cursor.rowcount
+                if cursor.rowcount == MOST_DELETED:
+                    left.append((statement, before))
+            due = left
     return deleted
+
+
+def _past_lifetime(now: datetime) -> list[tuple[sql.Composed, datetime]]:
+    """What deletes of each table, and before when."""
+    rolled, found = {rollup.source: rollup for rollup in ROLLUPS}, []
+    for table, (time, lifetime) in LIFETIMES.items():
+        rollup = rolled.get(table)
+        before = kept_from(rollup, now) if rollup else now - lifetime
+        if rollup and rollups.behind(rollup, before):
+            continue
+        keys = rollup.series if rollup else ("market_type", "symbol")
+        statement = DELETE.format(
+            table=sql.Identifier(table),
+            time=sql.Identifier(time),
+            keys=sql.SQL(", ").join(map(sql.Identifier, keys)),
+            series_keys=sql.SQL(", ").join(sql.Identifier("series", key) for key in keys),
+        )
+        found.append((statement, before))
+    return found

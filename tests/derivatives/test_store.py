@@ -115,3 +115,19 @@ def test_rows_go_after_their_lifetime():
     gone = midnight + timedelta(days=1) + LIFETIMES["agg_trades"][1]  # whole days go
     assert services.retain(gone - timedelta(seconds=1)) == 0
     assert services.retain(gone + timedelta(seconds=1)) == 1
+
+
+def test_all_that_is_past_goes_however_much_of_however_many_series(monkeypatch):
+    if storage_name() == "timescaledb":
+        pytest.skip("TimescaleDB drops whole chunks by its own policy")
+    monkeypatch.setattr(services, "MOST_DELETED", 2)
+    series = [(market, symbol) for market in ("FUTURES", "SPOT") for symbol in ("AUSDT", "BUSDT", "CUSDT")]
+    young = AT + 40 * 86_400_000
+    for market, symbol in series:
+        told = [trade(i, AT + i, market=market, symbol=symbol) for i in range(3)]
+        services.store_trades([*told, trade(9, young, market=market, symbol=symbol)])
+        services.store_depth_updates([DepthUpdate(market, symbol, AT + i, i, i, None, "{}") for i in range(3)])
+    for symbol in ("AUSDT", "BUSDT"):
+        services.store_marks([Mark(symbol, at, "1", "1", "1", None, None) for at in (AT, AT + 1, AT + 2, young)])
+    assert services.retain(moment(young)) == 6 * 3 + 6 * 3 + 2 * 3
+    assert (Row.objects.count(), MarkPrice.objects.count(), DepthRow.objects.count()) == (6, 2, 0)

@@ -100,7 +100,11 @@ class BookAuditAdmin(admin.ModelAdmin):
     def equal_share(self, row: BookAudit) -> str:
         return "–" if row.share is None else f"{row.share:.4g} %"
 
-    @admin.action(description="Compare these books again now", permissions=["view"])
+    def has_compare_permission(self, request: HttpRequest) -> bool:
+        """It spends requests to the exchange: for those who may start and stop collection."""
+        return bool(request.user.has_perm("collector.change_runstate"))
+
+    @admin.action(description="Compare these books again now", permissions=["compare"])
     def compare_again(self, request: HttpRequest, rows: QuerySet[BookAudit]) -> None:
         try:
             asked = audits.ask_for(set(rows.values_list("market_type", "symbol")))

@@ -1,6 +1,7 @@
 """Beside the platform: a feed that only records. It follows streams and books as the feed does, publishes and stores
 nothing. (The platform's own feed records itself by the setting CAPTURE.)"""
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from collector.feed.replay import Nobody, Played
 from collector.feed.snapshots import SnapshotDesk
 from collector.limits import budget
 from collector.venues import venue
+
+logger = logging.getLogger(__name__)
 
 BUDGET_EVERY = 15.0
 WHOLE_MARKET = {Kind.MARK_PRICE, Kind.LIQUIDATIONS}  # told of all symbols in one stream
@@ -127,8 +130,11 @@ class Capture:
 
     def _know_budgets(self) -> None:
         while not self._ended.is_set():
-            for market in self.venue.markets:
-                budget_of(self.venue, market)
+            try:
+                for market in self.venue.markets:
+                    budget_of(self.venue, market)
+            except Exception:  # what is known of limits and clocks stays
+                logger.exception("limits and clocks are not looked at")
             self._ended.wait(BUDGET_EVERY)
         connection.close()
 

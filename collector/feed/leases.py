@@ -133,6 +133,7 @@ class Leases:
         self._held: frozenset[str] = frozenset()
         self._let_go: set[str] = set()
         self._until = 0.0  # monotonic
+        self._guard = Guard("", frozenset())  # of one moment: fence and symbols belong together
         self._name = f"{processes.identity()}:{psutil.Process().create_time()}"
         self._id, self._new = self._fresh_id(), True
         self._seen: dict[int, float] = {}  # shard to when it was last there, monotonic
@@ -153,9 +154,8 @@ class Leases:
 
     def guard(self) -> Guard | None:
         """None when nothing may be published now."""
-        if monotonic() >= self._until:
-            return None
-        return Guard(_holder_key(self._id), self._held)
+        guard = self._guard  # before the clock is looked at: what comes later is never of an older lease
+        return guard if monotonic() < self._until else None
 
     @property
     def held(self) -> Collection[str]:
@@ -256,6 +256,7 @@ class Leases:
     def _use(self, held: frozenset[str], leaving: frozenset[str], taken: Collection[str] = ()) -> None:
         if taken:
             self._taken(taken)
+        self._guard = Guard(_holder_key(self._id), held)
         if (held, leaving) != (self._held, self.leaving):
             self._held, self.leaving = held, leaving
             self._changed()

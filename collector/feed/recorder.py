@@ -154,16 +154,19 @@ class Recorder:
             self._filled.clear()
             while self._blocks:
                 hour, follow, lines, size = self._blocks.popleft()
+                if self.failed:  # after what is missing nothing may follow as if it were not
+                    self.dropped += len(lines)
+                    continue
                 try:
                     self._write(hour, follow, lines)
-                except OSError as error:
+                except Exception as error:  # what cannot be written ends the recording, which then says so
                     self._fail(error)
                 self._waiting -= size
 
-    def _fail(self, error: OSError) -> None:
-        if not self.failed:
-            self.failed = str(error)
-            self._trouble(f"the recording has ended: {error}")
+    def _fail(self, error: Exception) -> None:
+        self.failed = str(error) or type(error).__name__
+        logger.error("the recording to %s has ended: %s", self.folder, self.failed)
+        self._trouble(f"the recording has ended: {self.failed}")
 
     def _write(self, hour: str, follow: Follow, lines: list[bytes]) -> None:
         full = self._part_size >= self._bounds.size // PARTS

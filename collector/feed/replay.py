@@ -1,11 +1,14 @@
 """From recordings through the feed's own parts, to the same books and the same minutes: no socket, no request, no clock
 but the recorded one."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +33,8 @@ from depth.services import CollectedBook, accept
 from depth.volumes import InvalidBook
 
 Sink = Callable[[list[CollectedBook]], None]
+LATEST_NS = 4_000_000_000 * recording.NS
+NAME = re.compile(r"\w{1,60}")  # of a symbol
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class Replayed(Keeping):
         self._played = played
         self._sinks = [*sinks, self._store_minute] if store else list(sinks)
         self._store_seconds = store
+        self.error: Exception | None = None  # why something could not be handed on
 
     def event(self, event: Event) -> None:
         self._played.events[event.type] += 1
@@ -64,14 +70,22 @@ class Replayed(Keeping):
     def minute(self, books: list[CollectedBook]) -> None:
         self._played.minutes += len(books)
         for sink in self._sinks:
-            sink(books)
+            self._hand_on(partial(sink, books))
 
     def audit(self, row: Compared) -> None:
         self._played.audits += 1
 
     def seconds(self, rows: Iterable[BookSecond]) -> None:
         if self._store_seconds and (found := list(rows)):
-            accept(SECONDS, found)
+            self._hand_on(partial(accept, SECONDS, found))
+
+    def _hand_on(self, action: Callable[[], object]) -> None:
+        """The engine, which lets nothing stop it, is not to hide what goes wrong here."""
+        try:
+            action()
+        except Exception as error:
+            self.error = self.error or error
+            raise
 
 
 class Nobody:
@@ -136,7 +150,7 @@ class Replay:
         self, exchange: str, streams: Streams, rules: BookRules, sinks: Sequence[Sink] = (), store: bool = False
     ) -> None:
         self.played = Played()
-        self._exchange = exchange
+        self._exchange, self._streams = exchange, streams
         self._keeping = Replayed(exchange, self.played, sinks, store)
         self._engine = Engine(streams, self._keeping)
         nobody: Any = Nobody(self.played)
@@ -177,6 +191,8 @@ class Replay:
         elif line.kind == "t":
             self._at(line)
             self._engine.turn()
+            if self._keeping.error is not None:
+                raise self._keeping.error
         elif line.kind == "s":
             self._at(line)
         elif line.kind == "x":
@@ -184,7 +200,7 @@ class Replay:
         elif line.kind == "c":
             self._over = self._connection(line)
         elif line.kind == "dropped":
-            self.played.dropped += int(line.data)
+            self.played.dropped += int(_number(line))
             self.books.lost(list(self.books.wishes()), False)
         else:
             self._told(recording.told(line))
@@ -207,7 +223,7 @@ class Replay:
     def _at(self, line: recording.Line) -> None:
         """The recorded time; at real time or a multiple of it, waits until then."""
         wall = recording.seconds_of(line.ns)
-        self._engine.clock.set(wall, float(line.data))
+        self._engine.clock.set(wall, _number(line))
         if not self.played.first:
             self.played.first, self._begun = wall, time.monotonic()
         self.played.last = wall
@@ -221,6 +237,8 @@ class Replay:
             name, market, main = line.data.decode().split()
         except ValueError as error:
             raise InvalidCapture(f"#c cannot be read: {line.data[:60]!r}") from error
+        if market not in self._streams.rules:
+            raise InvalidCapture(f"a connection of {market[:60]!r}, which is no market of {self._exchange}")
         self._engine.know_group(market, market)
         found = self._connections.setdefault(name, _Connection(market))
         found.main = main == "1"
@@ -255,10 +273,23 @@ class Replay:
         self.books.lost(list(self.books.wishes()), False)
 
     def _follow(self, books: Sequence[tuple[str, str, int, int]], running: bool) -> None:
+        for market, symbol, *_ in books:  # names of files, too, may be made of them
+            if market not in self._streams.rules or not NAME.fullmatch(symbol):
+                raise InvalidCapture(f"a book of {symbol[:60]!r} on {market[:60]!r}, which cannot be")
         self.books.minutes.running = running
         chosen: dict[Key, LiveSymbol] = {(one[0], one[1]): LiveSymbol(one[2], one[3]) for one in books}
         self.books.follow(chosen)
         self._engine.know(list(self.books.wishes()))
+
+
+def _number(line: recording.Line) -> float:
+    try:
+        number = float(line.data)
+    except ValueError:
+        number = nan
+    if not isfinite(number) or not 0 <= line.ns < LATEST_NS:
+        raise InvalidCapture(f"#{line.kind} cannot be read: {line.ns} {line.data[:60]!r}")
+    return number
 
 
 def _snapshot(line: recording.Line, reply: Reply) -> Snapshot | None:

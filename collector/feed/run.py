@@ -98,8 +98,7 @@ class Feed:
 
     def run(self) -> None:
         """Until `stop`. Then what is gathered is stored and published, and connections are closed."""
-        if self.recorder is not None:
-            self.recorder.begin()
+        self._begin_recording()
         self.keeping.begin()
         self.leases.begin()
         self.publisher.begin()
@@ -132,6 +131,15 @@ class Feed:
     def stop(self) -> None:
         self._stopping.set()
         self.engine.stop()
+
+    def _begin_recording(self) -> None:
+        """A folder that takes nothing, as on a full disk, costs the recording, and not the feed."""
+        try:
+            if self.recorder is not None:
+                self.recorder.begin()
+        except OSError as error:
+            self.recorder = self.engine.recorder = self.books.recorder = None
+            self._events_lost(f"nothing is recorded: {error}")
 
     def _budget(self, market: str) -> WeightBudget:
         return budget(self.venue.name, market, self.venue.default_weight[market])

@@ -16,13 +16,17 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.exchanges import STREAMS
 from collector.exchanges.streams import Kind
 from collector.feed import clock as clock_module
 from collector.feed import recorder as recorder_module
 from collector.feed import recording
+from collector.feed.books import BookRules
 from collector.feed.recorder import Bounds, Recorder
 from collector.feed.recording import Follow, Header, InvalidCapture, Reader
+from collector.feed.replay import Played, Replay, Replayed
 from collector.feed.run import Feed
+from collector.models import StreamEvent
 from depth.models import DepthSnapshot, OrderBookSecond, Snapshot
 from tests.collector.feeding import KEYS, running, until
 from tests.collector.simulated import ROOT
@@ -30,6 +34,7 @@ from tests.collector.test_handover import whole_minute
 
 OVER = ("spot-1", True, "SPOT")
 BOUNDS = Bounds(1 << 30, 48)
+ADDRESSES = {"SPOT": "ws://nowhere", "FUTURES": "ws://nowhere"}
 
 
 def stored():
@@ -188,6 +193,29 @@ def test_a_disk_that_fails_ends_the_recording_and_not_the_feed(tmp_path, monkeyp
     assert recorder.failed
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("what nobody thought of")])
+def test_nothing_follows_what_could_not_be_written(tmp_path, monkeypatch, error):
+    """Room that is there again is of no use: a recording with a hole that it does not know of is worse than none."""
+    recorder = Recorder(tmp_path, "binance", BOUNDS, print)
+    write, tries = recorder._write, []
+
+    def once(*arguments):
+        tries.append(arguments)
+        if len(tries) == 2:
+            raise error
+        write(*arguments)
+
+    monkeypatch.setattr(recorder, "_write", once)
+    for number in range(5):
+        recorder.tick(1_800_000_000.0 + 2 * number, 2.0 * number)
+    recorder.begin()
+    recorder.end()
+    (path,) = recording.files_of([tmp_path])
+    assert len([line for line in Reader(path) if line.kind == "t"]) == 1
+    assert recorder.failed
+    assert recorder.dropped == 3
+
+
 def test_what_could_not_be_written_is_counted_and_said(tmp_path, monkeypatch):
     monkeypatch.setattr(recorder_module, "MOST_WAITING", -1)
     recorder = Recorder(tmp_path, "binance", BOUNDS, print)
@@ -230,6 +258,66 @@ def test_a_folder_without_recordings_and_a_missing_one_are_named(tmp_path):
         call_command("replay", tmp_path)
     with pytest.raises(CommandError, match="does not exist"):
         call_command("replay", tmp_path / "nothing")
+
+
+def written(folder, *lines):
+    """A recording that begins well and then holds these lines."""
+    head = recording.told_line("capture", Header("binance", "x", 1, 0.0, [], True))
+    (folder / f"x{recording.SUFFIX}").write_bytes(recording.block([head, *lines]))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (recording.told_line("follow", Follow([("SPOT", "../../BTC", 1, 1)], True)), "a book of '../../BTC'"),
+        (recording.told_line("follow", Follow([("../SPOT", "BTCUSDT", 1, 1)], True)), "on '../SPOT'"),
+        (b"#c spot-1 ../SPOT 1\n", "no market of binance"),
+        (b"#s 1800000000000000000 soon\n", "#s cannot be read"),
+        (b"#t 99999999999999999999999999999 1.0\n", "#t cannot be read"),
+        (b"#dropped many\n", "#dropped cannot be read"),
+        (b"#nothing {}\n", "#nothing cannot be read"),
+    ],
+    ids=["a path", "a path for a market", "another market", "no number", "no time", "no count", "an unknown word"],
+)
+def test_what_no_feed_writes_ends_a_replay_and_leaves_no_file(tmp_path, line, why):
+    folder, out = tmp_path / "capture", tmp_path / "books"
+    folder.mkdir()
+    written(folder, line)
+    with pytest.raises(CommandError, match=why):
+        call_command("replay", folder, "--books", out)
+    assert list(tmp_path.rglob("*.csv")) == []
+
+
+def test_an_exchange_that_is_not_known_is_named(tmp_path):
+    head = recording.told_line("capture", Header("nasdaq", "x", 1, 0.0, [], True))
+    (tmp_path / f"x{recording.SUFFIX}").write_bytes(recording.block([head]))
+    with pytest.raises(CommandError, match="'nasdaq', an exchange that is not known"):
+        call_command("replay", tmp_path)
+
+
+def test_minutes_that_cannot_be_handed_on_end_a_replay():
+    """The engine goes on whatever a part does; a replay that lost a minute must not end as if it had not."""
+    keeping = Replayed("binance", Played(), [broken], False)
+    with pytest.raises(OSError, match="No space left"):
+        keeping.minute(["a book"])
+    assert isinstance(keeping.error, OSError)
+    replay = Replay("binance", STREAMS["binance"](ADDRESSES), BookRules((), 1, 1, 1), [broken])
+    replay._keeping.error = keeping.error
+    with pytest.raises(OSError, match="No space left"):
+        replay._line(recording.parsed(b"#t 1800000000000000000 1.0"))
+
+
+def broken(books):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_folder_that_takes_nothing_costs_the_recording_and_not_the_feed(live, listener, tmp_path):
+    (tmp_path / "capture").touch()
+    with running(Feed(capture=tmp_path / "capture")) as feed:
+        until(lambda: all(listener.synced(*key) for key in KEYS))
+        assert feed.recorder is None
+    assert StreamEvent.objects.filter(event_type="ERROR", message__startswith="nothing is recorded: ").count() == 1
 
 
 # --- the command -------------------------------------------------------------------------------------------------

@@ -141,6 +141,20 @@ def test_a_lease_that_is_not_renewed_ends_before_another_can_have_it(make, clock
     assert feed.guard() is not None
 
 
+def test_leave_is_of_one_moment(make, clock, monkeypatch):
+    """The thread of leases begins anew while the publisher asks: nothing old may pass the new fence."""
+    feed = make(1, 1)
+    feed.step()
+    before = feed.guard()
+
+    def meanwhile():
+        feed._id = feed._fresh_id()
+        return clock.now
+
+    monkeypatch.setattr(module, "monotonic", meanwhile)
+    assert feed.guard() == before
+
+
 def test_while_redis_is_away_minutes_are_kept_and_nothing_is_published(make, clock, settings, monkeypatch):
     feed = make(1, 1)
     feed.step()

@@ -49,6 +49,8 @@ class Command(BaseCommand):
             try:
                 files = files_of(options["paths"] or [settings.CAPTURE_DIR])
                 exchange = header(files[0]).exchange
+                if exchange not in STREAMS:
+                    raise InvalidCapture(f"{files[0].name} is of {exchange[:60]!r}, an exchange that is not known here")
                 addresses = {market: parts["ws"] for market, parts in settings.VENUE_URLS[exchange].items()}
                 sinks = [self._csv(options["minutes"], stack)] if options["minutes"] else []
                 replay = Replay(exchange, STREAMS[exchange](addresses), rules, sinks, options["store"])

@@ -1,5 +1,6 @@
 """Candles in the admin: how far each series is collected, what is missing, what its exchange lacks, ranges to fetch."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -220,6 +221,17 @@ class StoredAnalysisAdmin(ReadOnlyAdmin):
         return f"{row.missing}, {row.incomplete}"
 
 
+def _percentage(field: str, title: str, factor: float, form: str) -> Callable[[admin.ModelAdmin, RuleOutcome], str]:
+    """A column of this field's values, each `factor` times as large and in this form."""
+
+    @admin.display(description=title, ordering=field)
+    def shown(self: admin.ModelAdmin, row: RuleOutcome) -> str:
+        value: float | None = getattr(row, field)
+        return "–" if value is None else f"{value * factor:{form}}%"
+
+    return shown
+
+
 @admin.register(RuleOutcome)
 class RuleOutcomeAdmin(ReadOnlyAdmin):
     list_display = (
@@ -229,30 +241,15 @@ class RuleOutcomeAdmin(ReadOnlyAdmin):
     list_filter = ("market_type", "timeframe", "rule", "after")
     search_fields = ("symbol",)
 
-    @admin.display(description="right", ordering="hit_rate")
-    def right(self, row: RuleOutcome) -> str:
-        return _figure(row.hit_rate, 100, ".1f")
-
-    @admin.display(description="any candle", ordering="base_rate")
-    def any_right(self, row: RuleOutcome) -> str:
-        return _figure(row.base_rate, 100, ".1f")
-
-    @admin.display(description="mean move", ordering="mean_move")
-    def moved(self, row: RuleOutcome) -> str:
-        return _figure(row.mean_move, 1, "+.3f")
-
-    @admin.display(description="any candle's", ordering="base_move")
-    def any_moved(self, row: RuleOutcome) -> str:
-        return _figure(row.base_move, 1, "+.3f")
+    right = _percentage("hit_rate", "right", 100, ".1f")
+    any_right = _percentage("base_rate", "any candle", 100, ".1f")
+    moved = _percentage("mean_move", "mean move", 1, "+.3f")
+    any_moved = _percentage("base_move", "any candle's", 1, "+.3f")
 
     @admin.display(description="over", ordering="candles")
     def stretch(self, row: RuleOutcome) -> str:
         lacks = f", {row.missing} missing, {row.incomplete} incomplete" if row.missing + row.incomplete else ""
         return f"{row.candles:,} candles, {row.first:%Y-%m-%d} to {row.last:%Y-%m-%d}{lacks}"
-
-
-def _figure(value: float | None, factor: float, form: str) -> str:
-    return "–" if value is None else f"{value * factor:{form}}%"
 
 
 def _moment(moment: datetime | None) -> str:

@@ -1,5 +1,6 @@
 """Between stored history and what is told beside a signal: each rule's worth over all of it, computed now and then."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,9 @@ from candles.rollups import alone
 from candles.selectors import bounds
 from candles.technical import Tested, series_of
 from candles.timeframes import TIMEFRAMES, Timeframe
+from markets.storage import DATABASE_AWAY
+
+logger = logging.getLogger(__name__)
 
 LOCK = 0x63616E646C05  # one process at a time
 MOST_TESTED = 200_000  # newest candles that one run looks at: of one minute almost 139 days
@@ -104,7 +108,12 @@ def refresh(now: datetime, seconds: float = 30.0) -> int:
         for key, timeframe in due(now) if held else ():
             if monotonic() > until:
                 break
-            if (tested := run(key, timeframe, now)) is not None:
-                keep(key, timeframe, tested)
-                stored += 1
+            try:
+                if (tested := run(key, timeframe, now)) is not None:
+                    keep(key, timeframe, tested)
+                    stored += 1
+            except DATABASE_AWAY:
+                raise
+            except Exception:  # it comes first again the next time, and must not keep the others waiting for ever
+                logger.exception("%s %s is not tested", key, timeframe.name)
     return stored

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import redis
 
-from candles.candle import Candle, Kline, SeriesKey, milliseconds_of, moment_of
+from candles.candle import Candle, Kline, SeriesKey, milliseconds_of, moment_of, told
 from candles.live import IndicatorState
 
 ALL = "candles:all"
@@ -87,22 +87,8 @@ heard = msgspec.json.Decoder(Heard).decode
 def told_body(candle: Candle, heard_at: int | None, live: bool) -> dict[str, Any]:
     """A candle for live clients: as the API tells it, and when its newest price was heard of (epoch milliseconds).
     `live` is false once nobody has told of the series for a while."""
-    body: dict[str, Any] = {
-        "timestamp": milliseconds_of(candle.open_time),
-        "open": candle.open,
-        "high": candle.high,
-        "low": candle.low,
-        "close": candle.close,
-        "volume": candle.volume,
-        "quote_volume": candle.quote_volume,
-        "trades": candle.trades,
-        "taker_buy_volume": candle.taker_buy_volume,
-        "taker_buy_quote_volume": candle.taker_buy_quote_volume,
-        "closed": candle.closed,
-        "minutes": candle.minutes,
-        "expectedMinutes": candle.expected,
-    }
-    return {**body, "heardAt": heard_at, "live": live}
+    parts = {"minutes": candle.minutes, "expectedMinutes": candle.expected}
+    return {**told(candle), **parts, "heardAt": heard_at, "live": live}
 
 
 def flat_message(key: SeriesKey, timeframe: str, body: dict[str, Any]) -> bytes:

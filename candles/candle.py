@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -84,6 +85,23 @@ class Candle(msgspec.Struct, array_like=True, frozen=True):
     @property
     def complete(self) -> bool:
         return self.minutes >= self.expected
+
+
+def told(candle: Candle) -> dict[str, Any]:
+    """A candle as answers and live messages tell it: exact numbers, `timestamp` in epoch milliseconds."""
+    return {
+        "timestamp": milliseconds_of(candle.open_time),
+        "open": candle.open,
+        "high": candle.high,
+        "low": candle.low,
+        "close": candle.close,
+        "volume": candle.volume,
+        "quote_volume": candle.quote_volume,
+        "trades": candle.trades,
+        "taker_buy_volume": candle.taker_buy_volume,
+        "taker_buy_quote_volume": candle.taker_buy_quote_volume,
+        "closed": candle.closed,
+    }
 
 
 def moment_of(milliseconds: int) -> datetime:

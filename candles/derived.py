@@ -3,6 +3,7 @@
 What is stored is always what its candles make it: a minute that is written later notes in its own transaction from
 where on (`candles_derived`), and the next run makes that again."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from candles.models import DerivedState, SeriesState
 from candles.rollups import alone
 from candles.technical import series_of
 from candles.timeframes import MINUTE, TIMEFRAMES, Timeframe
+from markets.storage import DATABASE_AWAY
+
+logger = logging.getLogger(__name__)
 
 LOCK = 0x63616E646C04  # one process at a time
 REQUESTS = parse(DEFAULT_SET)
@@ -48,7 +52,13 @@ def derive(now: datetime, seconds: float = 40.0) -> Derived:
         for place in waiting:
             if monotonic() > until:
                 break
-            values, analyses = derive_one(place.key, place.timeframe, now)
+            try:
+                values, analyses = derive_one(place.key, place.timeframe, now)
+            except DATABASE_AWAY:
+                raise
+            except Exception:  # it comes first again the next time, and must not keep the others waiting for ever
+                logger.exception("%s %s is not derived", place.key, place.timeframe.name)
+                continue
             done.places, done.values, done.analyses = done.places + 1, done.values + values, done.analyses + analyses
     done.left = len(waiting) - done.places
     return done

@@ -22,7 +22,7 @@ from api.serializers.chart import ChartAnswer
 from api.times import epoch_ms
 from api.views.base import ApiView, find_symbol, no_data
 from api.views.chart import ChartView
-from candles.candle import Candle, SeriesKey
+from candles.candle import Candle, SeriesKey, told
 from candles.selectors import candles, newest
 from markets.models import Symbol
 
@@ -114,19 +114,7 @@ def key_of(symbol: Symbol) -> SeriesKey:
 
 def candle_row(candle: Candle) -> dict[str, Any]:
     """A candle as answers tell it; exact numbers. Where minutes are missing it says how many there are."""
-    row: dict[str, Any] = {
-        "timestamp": epoch_ms(candle.open_time),
-        "open": candle.open,
-        "high": candle.high,
-        "low": candle.low,
-        "close": candle.close,
-        "volume": candle.volume,
-        "quote_volume": candle.quote_volume,
-        "trades": candle.trades,
-        "taker_buy_volume": candle.taker_buy_volume,
-        "taker_buy_quote_volume": candle.taker_buy_quote_volume,
-        "closed": candle.closed,
-    }
+    row = told(candle)
     if not candle.complete:
         row["minutes"] = candle.minutes
     return row

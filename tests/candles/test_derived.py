@@ -209,6 +209,21 @@ def test_what_waits_longest_comes_first_and_the_time_is_kept(db, empty_redis, to
     assert due()[0].key == ETH
 
 
+def test_one_that_cannot_be_made_keeps_no_other_waiting(db, empty_redis, top, monkeypatch):
+    for key in (BTC, ETH):
+        store(key, top - 30 * MINUTE, 30)
+
+    def broken(key, timeframe, now):
+        if key == BTC:
+            raise ValueError("what nobody thought of")
+        return derive_one(key, timeframe, now)
+
+    monkeypatch.setattr(derived, "derive_one", broken)
+    done = derive(top)
+    assert (done.places, done.left) == (len(TIMEFRAMES), len(TIMEFRAMES))
+    assert {place.key for place in due()} == {BTC}
+
+
 def test_only_one_process_is_at_it(transactional_db, empty_redis, top, monkeypatch):
     from tests.candles.conftest import empty
 

@@ -36,13 +36,13 @@ def running(feed):
         assert not thread.is_alive()
 
 
-class Listener:
-    """Everything that is published, by symbol."""
+class Subscriber:
+    """Everything that is published on channels of these patterns: when (epoch seconds), channel, body."""
 
-    def __init__(self):
+    def __init__(self, *patterns):
         self.messages = []
         self._pubsub = broker_redis().pubsub(ignore_subscribe_messages=True)
-        self._pubsub.psubscribe("live:SPOT:*", "live:FUTURES:*", "orderbook:*")
+        self._pubsub.psubscribe(*patterns)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -57,6 +57,13 @@ class Listener:
         self._end.set()
         self._thread.join()
         self._pubsub.close()
+
+
+class Listener(Subscriber):
+    """Everything that is published of books, by symbol."""
+
+    def __init__(self):
+        super().__init__("live:SPOT:*", "live:FUTURES:*", "orderbook:*")
 
     def updates(self, market=None, symbol=None):
         return [

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
@@ -149,3 +150,15 @@ def test_the_admin_shows_them_and_asks_for_more(client, empty_redis):
     page = client.post(address, chosen, follow=True)
     assert b"2 books are compared" in page.content
     assert empty_redis.smembers(audits.ASKED) == {b"SPOT:BTCUSDT", b"SPOT:ETHUSDT"}
+
+
+@pytest.mark.django_db
+def test_who_may_only_look_asks_for_none(client, empty_redis):
+    row = made(datetime.now(UTC))
+    looker = get_user_model().objects.create_user("looker", password="x", is_staff=True)
+    looker.user_permissions.add(Permission.objects.get(codename="view_bookaudit"))
+    client.force_login(looker)
+    address = reverse("admin:collector_bookaudit_changelist")
+    assert b"compare_again" not in client.get(address).content
+    client.post(address, {"action": "compare_again", "_selected_action": [row.pk]})
+    assert not empty_redis.exists(audits.ASKED)

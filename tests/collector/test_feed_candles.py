@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 import time
 import urllib.request
 from datetime import UTC, datetime
@@ -21,9 +20,8 @@ from collector.feed.run import Feed
 from collector.services import sync_registry
 from depth import intake
 from depth.services import accept, replay
-from markets.connections import broker_redis
 from tests.candles.factories import BTC, klines
-from tests.collector.feeding import NAMES, running, until
+from tests.collector.feeding import NAMES, Subscriber, running, until
 from tests.soak import candles as soak
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -45,27 +43,11 @@ def minute_ends_in(exchange, seconds):
     return int(time.time() * 1000 + ahead) // MINUTE_MS * MINUTE_MS
 
 
-class Told:
+class Told(Subscriber):
     """What is published of candles."""
 
     def __init__(self):
-        self.messages = []
-        self._pubsub = broker_redis().pubsub(ignore_subscribe_messages=True)
-        self._pubsub.psubscribe("candles:*USDT", "candles:all")
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self):
-        while not self._end.is_set():
-            message = self._pubsub.get_message(timeout=0.1)
-            if message:
-                self.messages.append((time.time(), message["channel"].decode(), json.loads(message["data"])))
-
-    def stop(self):
-        self._end.set()
-        self._thread.join()
-        self._pubsub.close()
+        super().__init__("candles:*USDT", "candles:all")
 
     def of(self, symbol, since=0.0):
         return [body for at, channel, body in list(self.messages) if channel == f"candles:{symbol}" and at > since]

@@ -1,6 +1,5 @@
 """Live trades from the exchange through the feed and Redis: told only of what is watched, whole and in order."""
 
-import threading
 import time
 
 import msgspec
@@ -10,40 +9,25 @@ from collector.feed.run import Feed
 from derivatives.broadcast import WANTED, WANTED_SECONDS, TapeMessage, channel, member, wanted
 from derivatives.models import ForceOrder, Trade
 from markets.connections import broker_redis
-from tests.collector.feeding import running, until
+from tests.collector.feeding import Subscriber, running, until
 from tests.collector.test_tape import tape  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BTC, ETH = ("FUTURES", "BTCUSDT"), ("SPOT", "ETHUSDT")
 
 
-class Heard:
-    """Every message of some channels."""
+class Heard(Subscriber):
+    """Every message of some series."""
 
     def __init__(self, *keys):
-        self.messages = []
-        self._pubsub = broker_redis().pubsub(ignore_subscribe_messages=True)
-        self._pubsub.subscribe(*(channel(*key) for key in keys))
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self):
-        while not self._end.is_set():
-            message = self._pubsub.get_message(timeout=0.1)
-            if message:
-                self.messages.append(msgspec.json.decode(message["data"], type=TapeMessage))
+        super().__init__(*(channel(*key) for key in keys))
 
     def of(self, key):
-        return [it for it in list(self.messages) if (it.market_type, it.symbol) == key]
+        told = [msgspec.convert(body, TapeMessage) for _, where, body in list(self.messages) if where == channel(*key)]
+        return [it for it in told if (it.market_type, it.symbol) == key]
 
     def trades(self, key):
         return [trade for it in self.of(key) for trade in it.trades]
-
-    def stop(self):
-        self._end.set()
-        self._thread.join()
-        self._pubsub.close()
 
 
 @pytest.fixture

@@ -85,7 +85,12 @@ class ExportQuery(RangeQuery):
         _market, required=False, default=(), help_text="Also as `market`. Without it SPOT, or FUTURES where only there."
     )
     depth = BandsField(_band, required=False, default=(), help_text="Percent from the best price; all without it.")
-    interval = WordField(list(INTERVALS), required=False, default="1m", help_text="Hours and days are averages.")
+    interval = WordField(
+        list(INTERVALS),
+        required=False,
+        default="1m",
+        help_text="Hours and days are averages of `depth`, sums and ends of futures events; `funding` has no 1m: hours.",
+    )
     timeframe = TimeframeField(required=False, help_text="Of candles; else what `interval` says.")
     format = WordField(list(KINDS), required=False, default="csv")
 

@@ -27,6 +27,7 @@ WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 SHAPES = [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone")]
 GREEN, RED, AMBER, BLUE = (46, 189, 133), (246, 86, 107), (240, 180, 41), (111, 211, 255)
 ORANGE, VIOLET = (255, 180, 84), (199, 146, 234)
+ANALYSIS_FILL = "from tests.pages.candle_market import fill; fill()"
 LOOKS = [(theme, palette) for theme in ("dark", "light") for palette in ("classic", "safe")]
 
 
@@ -209,6 +210,25 @@ def open_page(web, browser):
         context.close()
     for watch in watches:
         watch.check()
+
+
+@pytest.fixture
+def analysis(web, open_page):
+    """`analysis(query, ...)` opens the analysis page on a filled market, as `open_page` does."""
+    web.run(ANALYSIS_FILL)
+
+    def opened(query="?symbol=BTCUSDT", **options):
+        return open_page(f"/analysis/{query}", ready="analysis", **options)
+
+    return opened
+
+
+def settled(page) -> None:
+    """Waits until the analysis page has all that it asks for."""
+    page.wait_for_function(
+        "() => document.querySelector('#workspace').dataset.busy === undefined"
+        " && document.querySelectorAll('#votes tr').length > 0"
+    )
 
 
 def drawn(page, name: str) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.pages.conftest import PHONE, WIDE, grave
+from tests.pages.conftest import PATIENCE, PHONE, WIDE, grave
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE)
 MAKE_ANALYST = (
     "from django.contrib.auth import get_user_model;"
     "get_user_model().objects.create_superuser('analyst', '', 'a-long-password')"

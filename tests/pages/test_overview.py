@@ -1,6 +1,7 @@
 """The overview in a real browser: what is shown, sorted, filtered and starred, and how it behaves when things fail."""
 
 import json
+import time
 
 import pytest
 
@@ -19,6 +20,11 @@ def overview(open_page):
 
 def asked(watch):
     return [url for url in watch.requests if "/api/v1/" in url]
+
+
+def by_itself(began):
+    """How often a page may have asked by itself since then."""
+    return (time.monotonic() - began) // 5
 
 
 def names(page):
@@ -75,7 +81,8 @@ def test_the_script_renders_the_same_as_the_server(web, browser, sort):
     assert len(texts[0][0]) == 4
 
 
-def test_sorting_turns_round_and_is_in_the_address(overview, open_page):
+def test_sorting_turns_round_and_is_in_the_address(overview):
+    began = time.monotonic()
     page, watch = overview()
     page.click("button[data-sort=symbol]")
     assert names(page) == ["BTCUSDT", "ETHUSDT", "NEWUSDT", "OLDUSDT"]
@@ -87,7 +94,7 @@ def test_sorting_turns_round_and_is_in_the_address(overview, open_page):
     page.click("button[data-sort=price]")
     assert names(page) == ["OLDUSDT", "ETHUSDT", "BTCUSDT", "NEWUSDT"]  # what has no price stays last
     assert "sort=price" in page.url
-    assert asked(watch) == []
+    assert len(asked(watch)) <= by_itself(began)
     again, _ = overview(page.url[page.url.index("?") :])
     assert names(again) == ["OLDUSDT", "ETHUSDT", "BTCUSDT", "NEWUSDT"]
     page.go_back()
@@ -111,6 +118,7 @@ def test_the_filter_leaves_out_what_does_not_hold_the_text(overview):
 
 
 def test_stars_stay(overview):
+    began = time.monotonic()
     page, watch = overview()
     page.click("tr[data-symbol=ETHUSDT] .star")
     page.click("#starred")
@@ -122,10 +130,11 @@ def test_stars_stay(overview):
     page.click("tr[data-symbol=ETHUSDT] .star")
     assert names(page) == []
     assert "No symbol is starred yet" in page.locator("#nothing").inner_text()
-    assert len(asked(watch)) <= 1
+    assert len(asked(watch)) <= by_itself(began)
 
 
 def test_band_and_market_change_in_place(overview):
+    began = time.monotonic()
     page, watch = overview()
     page.evaluate("() => { window.kept = true; }")
     before = cell(page, "BTCUSDT", "bid").inner_text()
@@ -137,7 +146,7 @@ def test_band_and_market_change_in_place(overview):
     assert "market=FUTURES" in page.locator("tr[data-symbol=BTCUSDT] a").first.get_attribute("href")
     assert "depth=0.1" in page.url
     assert page.evaluate("window.kept")
-    assert len(asked(watch)) <= 3
+    assert len(asked(watch)) <= 2 + by_itself(began)  # the band, the market
     page.go_back()
     page.wait_for_function("() => document.querySelectorAll('#overview tbody tr').length === 4")
 

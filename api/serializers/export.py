@@ -89,7 +89,7 @@ class ExportQuery(RangeQuery):
         list(INTERVALS),
         required=False,
         default="1m",
-        help_text="Hours and days are averages of `depth`, sums and ends of futures events; `funding` has no 1m: hours.",
+        help_text="Hours and days are averages of `depth`, sums and ends of futures events; of `funding` 1m is 1h.",
     )
     timeframe = TimeframeField(required=False, help_text="Of candles; else what `interval` says.")
     format = WordField(list(KINDS), required=False, default="csv")

@@ -35,7 +35,7 @@ class RunningChain(devchain.DevChain):
         argv = launch.command(anvil.command(ANVIL, port), signal.SIGKILL)
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         super().__init__(f"http://127.0.0.1:{port}")
-        self.wait(30)
+        self.wait(60)
         self.rpc("evm_setAutomine", False)  # it mines a moment later, which a snapshot may fall into
         self.owner, *self.users = self.accounts()[:4]
         self.contracts = devchain.set_up(self, self.users)
@@ -84,7 +84,7 @@ class RunningChain(devchain.DevChain):
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -166,7 +166,7 @@ def make_scanner(chain):
     return with_defaults
 
 
-def catch_up(scanner, seconds=60):
+def catch_up(scanner, seconds=100):
     """Rounds until a whole one has found nothing new. However busy the machine is, only time ends it: a lease of a
     process that was killed is free when the database has noticed its end, and a node may be asked again."""
     deadline = time.monotonic() + seconds
@@ -182,7 +182,7 @@ def catch_up(scanner, seconds=60):
     raise AssertionError(f"the scanner does not catch up: {scanner.cursor}, {scanner._progress}")
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=100):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it does not happen"

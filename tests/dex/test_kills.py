@@ -15,7 +15,7 @@ from dex.models import SystemState
 from dex.selectors import scanner_state
 from tests.dex.conftest import assert_is_the_chains, catch_up, wait_for
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.timeout(600)]
 KILLS = 20
 
 
@@ -37,6 +37,12 @@ def end(pid, number=signal.SIGKILL):
     return os.waitpid(pid, 0)[1]
 
 
+def last_block():
+    """Which block is stored; 0 before the first."""
+    state = SystemState.objects.first()
+    return state.last_processed_block or 0 if state is not None else 0
+
+
 @pytest.fixture
 def slow(monkeypatch):
     """Many small steps instead of few large ones: more moments to be killed in."""
@@ -54,15 +60,19 @@ def test_a_scanner_killed_twenty_times_ends_with_the_chains_state(chain, make_sc
         if number % 2:
             chain.cancel(number, user=number % 3)
     for turn in range(KILLS):
+        before = last_block()
+        chain.mine(10)  # some steps, of which it has to do the first before it is killed
         pid = begin(make_scanner())
-        if turn % 5 == 4:
-            chain.rpc("anvil_reorg", dice.randrange(1, 8), [])
-        for _ in range(3):
-            chain.create(user=turn % 3)
-        time.sleep(dice.uniform(0.02, 0.15))
-        end(pid)
-        state = SystemState.objects.first()
-        halfway += state is not None and 0 < state.last_processed_block < chain.height()
+        try:
+            if turn % 5 == 4:
+                chain.rpc("anvil_reorg", dice.randrange(1, 8), [])
+            for _ in range(3):
+                chain.create(user=turn % 3)
+            wait_for(lambda before=before: last_block() != before)
+            time.sleep(dice.uniform(0, 0.03))
+        finally:
+            end(pid)
+        halfway += last_block() < chain.height()
     assert halfway >= KILLS // 4  # else nothing was interrupted
     catch_up(make_scanner())
     assert_is_the_chains(chain)

@@ -15,11 +15,11 @@ from collector.chains.evm import Refused
 from dex.models import Order, OrderEvent, ProcessedEvent, ScannedBlock, SystemState
 from tests.dex.conftest import assert_is_the_chains, catch_up, stored_state
 
-pytestmark = pytest.mark.usefixtures("clean")
 DEEPEST = 10
 STEPS = 50  # operations of one chain; then a new one begins
 OPERATIONS = int(os.environ.get("DEX_OPERATIONS", "500"))
 SEED = int(os.environ.get("DEX_SEED", "0"))
+pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.timeout(max(600, OPERATIONS))]
 
 
 def empty_tables():

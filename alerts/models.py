@@ -72,6 +72,10 @@ class Rule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def watches(self, symbol: str, market: str) -> bool:
+        """Whether the rule is about this symbol of this market. One that names neither is about all."""
+        return self.symbol in {"", symbol} and self.market in {"", market}
+
     def clean(self) -> None:
         """Raises ValidationError for settings that the kind does not have, or cannot do without."""
         meaning = MEANINGS.get(Kind(self.kind)) if self.kind in set(Kind) else None

@@ -31,7 +31,7 @@ class Moment:
     def watched(self, rule: Rule) -> Iterator[Key]:
         """The series that a rule watches."""
         for symbol, market in sorted(self.collected):
-            if rule.symbol in {"", symbol} and rule.market in {"", market}:
+            if rule.watches(symbol, market):
                 yield symbol, market
 
 

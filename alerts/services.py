@@ -28,8 +28,16 @@ def evaluate(now: datetime) -> int:
 
 
 def consider(kind: Kind, found: Sequence[Reading]) -> int:
-    """Judges readings that the caller has made, by every enabled rule of this kind; gives how many fired."""
-    return sum(_judge(rule, found) for rule in Rule.objects.filter(enabled=True, kind=kind.value)) if found else 0
+    """Judges readings that the caller has made, by every enabled rule of this kind that watches what they are of
+    (`symbol` and `market` in their details); gives how many fired."""
+    if not found:
+        return 0
+    rules = Rule.objects.filter(enabled=True, kind=kind.value)
+    return sum(_judge(rule, [one for one in found if rule.watches(**_of(one))]) for rule in rules)
+
+
+def _of(reading: Reading) -> dict[str, str]:
+    return {name: str(reading.details.get(name, "")) for name in ("symbol", "market")}
 
 
 def _judge(rule: Rule, found: Sequence[Reading]) -> int:

@@ -122,6 +122,26 @@ def test_given_readings_and_their_memory_over_a_restart():
     assert consider(Kind.REDIS_AWAY, [reading]) == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "fired"),
+    [
+        ({"symbol": "ETHUSDT", "market": "SPOT"}, ["ETHUSDT SPOT"]),
+        ({"symbol": "ETHUSDT"}, ["ETHUSDT FUTURES", "ETHUSDT SPOT"]),
+        ({"market": "SPOT"}, ["BTCUSDT SPOT", "ETHUSDT SPOT"]),
+        ({}, ["BTCUSDT SPOT", "ETHUSDT FUTURES", "ETHUSDT SPOT"]),
+    ],
+)
+def test_given_readings_are_judged_by_the_rules_that_watch_them(options, fired):
+    rule(Kind.BOOK_OUT_OF_SYNC, **options)
+    keys = [("BTCUSDT", "SPOT"), ("ETHUSDT", "SPOT"), ("ETHUSDT", "FUTURES")]
+    readings = [
+        Reading(f"{symbol} {market}", 99.0, NOON, details={"symbol": symbol, "market": market})
+        for symbol, market in keys
+    ]
+    assert consider(Kind.BOOK_OUT_OF_SYNC, readings) == len(fired)
+    assert sorted(Firing.objects.values_list("subject", flat=True)) == fired
+
+
 def test_a_flood_is_told_as_one_more():
     rule(Kind.SPREAD)
     readings = [Reading(f"S{i} SPOT", 9.0, NOON, Bound.EXACT) for i in range(50)]

@@ -24,7 +24,9 @@ class Ranged(Query):
     """Newest first, page by page, within two moments."""
 
     to = MomentField(required=False, help_text="End, included.")
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    limit = serializers.IntegerField(
+        min_value=1, max_value=1000, default=100, help_text="Of single events; hours and days come all at once."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         return {**super().get_fields(), "from": MomentField(required=False, help_text="Beginning, included.")}

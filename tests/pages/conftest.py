@@ -70,9 +70,11 @@ class Keeper:
     def ask(self, name: str, *arguments: Any) -> Any:
         self.process.stdin.write(json.dumps([name, *arguments]) + "\n")
         self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        assert answer, f"{name} failed; its error is above"
-        return json.loads(answer)
+        line = self.process.stdout.readline()
+        assert line, f"{name} ended its process; the error is above"
+        answer, error = json.loads(line)
+        assert error is None, f"{name} failed: {error}"
+        return answer
 
     def end(self) -> None:
         self.process.stdin.close()

@@ -6,6 +6,7 @@ minutes since then and gives the newest one's; `run` runs code."""
 
 import json
 import sys
+import traceback
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -125,12 +126,17 @@ def run(code: str) -> None:
 
 
 def serve() -> None:
-    """Answers `[name, argument...]` with what the function of that name gives, both as a line of JSON."""
+    """Answers `[name, argument...]` with a pair as a line of JSON: what the function of that name gives, and what it
+    raised."""
     for line in sys.stdin:
         name, *arguments = json.loads(line)
-        answer = ANSWERS[name](*arguments)
+        answer, error = None, None
+        try:
+            answer = ANSWERS[name](*arguments)
+        except Exception:  # told to the test that asked; the others go on
+            error = traceback.format_exc()
         connection.close()  # other tests restart the server between two lines
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps([answer, error]) + "\n")
         sys.stdout.flush()
 
 

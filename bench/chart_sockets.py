@@ -5,16 +5,16 @@ to one of twenty series. BENCH_CLIENTS, BENCH_SECONDS change the size (1000 clie
 
 import asyncio
 import json
-import multiprocessing
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing.synchronize import Event
 
 import msgspec
 
 from bench import database
-from bench.sockets import READERS, Client, Heard, served
+from bench.sockets import Client, Heard, load, served
 from bench.tables import show
 
 CLIENTS = int(os.environ.get("BENCH_CLIENTS", "1000"))
@@ -62,39 +62,17 @@ class ChartClient(Client):
             self.heard.delays.append(now - self.began - told.data.trades / TICK)
 
 
-def read(
-    address: tuple[str, int],
-    count: int,
-    indicators: list[str],
-    began: float,
-    ready: Event,
-    stop: Event,
-    results: object,
-) -> None:
-    """A process that holds `count` clients."""
-
-    async def run() -> Heard:
-        heard, loop = Heard(), asyncio.get_running_loop()
-        for number in range(count):
-            opened = asyncio.Event()
-
-            def made(opened: asyncio.Event = opened, symbol: str = SYMBOLS[number % len(SYMBOLS)]) -> ChartClient:
-                client = ChartClient(address, "/ws/chart-data", heard, opened)
-                asked = {"action": "subscribe", "symbol": symbol, "timeframe": "1", "indicators": indicators}
-                client.began, client.wanted = began, json.dumps(asked, separators=(",", ":")).encode()
-                return client
-
-            await loop.create_connection(made, *address)
-            await opened.wait()
-        ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.1)
-        return heard
-
-    results.put(asyncio.run(run()))  # type: ignore[attr-defined]
+def client(
+    address: tuple[str, int], indicators: list[str], began: float, number: int, heard: Heard, opened: asyncio.Event
+) -> ChartClient:
+    made = ChartClient(address, "/ws/chart-data", heard, opened)
+    symbol = SYMBOLS[number % len(SYMBOLS)]
+    asked = {"action": "subscribe", "symbol": symbol, "timeframe": "1", "indicators": indicators}
+    made.began, made.wanted = began, json.dumps(asked, separators=(",", ":")).encode()
+    return made
 
 
-def publish(hertz: float, began: float, stop: Event) -> None:
+def publish(hertz: float, began: float, ready: Event, stop: Event) -> None:
     """The feed's part: the open minute of every series, spread over each period."""
     import django
 
@@ -107,6 +85,7 @@ def publish(hertz: float, began: float, stop: Event) -> None:
     from tests.candles.factories import kline
 
     row = kline(datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1))
+    ready.set()
     while not stop.is_set():
         turn = time.time()
         for place, symbol in enumerate(SYMBOLS):
@@ -125,32 +104,11 @@ def main() -> None:
 
 
 def measured(name: str, indicators: list[str], hertz: float) -> list[object]:
-    context = multiprocessing.get_context("spawn")
     began = time.time()
     with served("tradingplatform.asgi:application") as (address, process):
-        stop, results = context.Event(), context.Queue()
-        readers, flags = [], []
-        for _ in range(READERS):
-            flags.append(context.Event())
-            arguments = (address, CLIENTS // READERS, indicators, began, flags[-1], stop, results)
-            readers.append(context.Process(target=read, args=arguments))
-            readers[-1].start()
-        for flag in flags:
-            flag.wait(120)
-        publisher = context.Process(target=publish, args=(hertz, began, stop))
-        publisher.start()
-        time.sleep(4)
-        process.cpu_percent()
-        time.sleep(SECONDS)
-        cpu = process.cpu_percent()
-        stop.set()
-        heard = [results.get(timeout=60) for _ in readers]
-        for one in (*readers, publisher):
-            one.join(20)
-    delays = sorted(delay * 1000 for share in heard for delay in share.delays)
-    taken = max(share.last for share in heard) - min(share.first for share in heard)
-    tiers = [delays[int(len(delays) * part)] for part in (0.5, 0.95, 0.99)]
-    return [name, CLIENTS * hertz, len(delays) / taken, *tiers, cpu]
+        make = partial(client, address, indicators, began)
+        found = load(process, address, make, partial(publish, hertz, began), CLIENTS, SECONDS)
+    return [name, CLIENTS * hertz, *found.tiers(), found.cpu]
 
 
 def fill() -> None:

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -103,15 +104,21 @@ class Client(asyncio.Protocol):
             self.seq = stamp.seq
 
 
-def read(address: tuple[str, int], path: str, count: int, ready: Event, stop: Event, results: object) -> None:
-    """A process that holds `count` clients."""
+def hold(
+    make: Callable[[int, Heard, asyncio.Event], Client],
+    address: tuple[str, int],
+    count: int,
+    ready: Event,
+    stop: Event,
+    results: object,
+) -> None:
+    """In a process of its own: opens `count` clients, each made of its number; tells what they heard until `stop`."""
 
     async def run() -> Heard:
         heard, loop = Heard(), asyncio.get_running_loop()
         for number in range(count):
             opened = asyncio.Event()
-            own = path.format(symbol=SYMBOLS[number % len(SYMBOLS)])
-            await loop.create_connection(lambda o=opened, p=own: Client(address, p, heard, o), *address)
+            await loop.create_connection(partial(make, number, heard, opened), *address)
             await opened.wait()
         ready.set()
         while not stop.is_set():
@@ -121,7 +128,72 @@ def read(address: tuple[str, int], path: str, count: int, ready: Event, stop: Ev
     results.put(asyncio.run(run()))  # type: ignore[attr-defined]
 
 
-def publish(channel_layer: bool, stop: Event, redis_url: str) -> None:
+def client(address: tuple[str, int], path: str, number: int, heard: Heard, opened: asyncio.Event) -> Client:
+    return Client(address, path.format(symbol=SYMBOLS[number % len(SYMBOLS)]), heard, opened)
+
+
+@dataclass
+class Load:
+    """What a crowd heard, what the server needed meanwhile (percent of a core), and what an idle client costs (KiB)."""
+
+    heard: list[Heard]
+    cpu: float
+    memory: float
+
+    @property
+    def skipped(self) -> int:
+        return sum(share.skipped for share in self.heard)
+
+    @property
+    def delays(self) -> list[float]:
+        """Milliseconds, the shortest first."""
+        return sorted(delay * 1000 for share in self.heard for delay in share.delays)
+
+    def tiers(self) -> list[float]:
+        """Deliveries in a second; p50, p95 and p99 of the delays."""
+        delays = self.delays
+        taken = max(share.last for share in self.heard) - min(share.first for share in self.heard)
+        return [len(delays) / taken, *(delays[int(len(delays) * part)] for part in (0.5, 0.95, 0.99))]
+
+
+def load(
+    process: psutil.Process,
+    address: tuple[str, int],
+    make: Callable[[int, Heard, asyncio.Event], Client],
+    publish: Callable[[Event, Event], None],
+    clients: int,
+    seconds: float,
+) -> Load:
+    """A crowd in READERS processes and a publisher in one more, all of them started anew, for so long."""
+    context = multiprocessing.get_context("spawn")
+    before = process.memory_info().rss
+    stop, results = context.Event(), context.Queue()
+    flags = [context.Event() for _ in range(READERS)]
+    shares = [(make, address, clients // READERS, flag, stop, results) for flag in flags]
+    readers = [context.Process(target=hold, args=share) for share in shares]
+    for one in readers:
+        one.start()
+    if not all(flag.wait(120) for flag in flags):
+        raise TimeoutError("the clients are not connected within two minutes")
+    time.sleep(1)
+    memory = (process.memory_info().rss - before) / 1024 / (clients // READERS * READERS)
+    begun = context.Event()
+    publisher = context.Process(target=publish, args=(begun, stop))
+    publisher.start()
+    if not begun.wait(120):
+        raise TimeoutError("nothing is published within two minutes")
+    time.sleep(2)
+    process.cpu_percent()
+    time.sleep(seconds)
+    cpu = process.cpu_percent()
+    stop.set()
+    heard = [results.get(timeout=60) for _ in readers]
+    for one in (*readers, publisher):
+        one.join(20)
+    return Load(heard, cpu, memory)
+
+
+def publish(channel_layer: bool, ready: Event, stop: Event) -> None:
     """The feed's part: states of every symbol, spread over each period, as it publishes them."""
     import django
 
@@ -138,6 +210,7 @@ def publish(channel_layer: bool, stop: Event, redis_url: str) -> None:
 
     async def run() -> None:
         seq = 0
+        ready.set()
         while not stop.is_set():
             begun, seq = time.time(), seq + 1
             for place, (symbol, book) in enumerate(books.items()):
@@ -166,35 +239,13 @@ def main() -> None:
 
 
 def measured(name: str, application: str, path: str, channel_layer: bool, uvicorn: bool = False) -> list[object]:
-    context = multiprocessing.get_context("spawn")
     with served(application, uvicorn) as (address, process):
-        before = process.memory_info().rss
-        stop, results = context.Event(), context.Queue()
-        shares = [CLIENTS // READERS] * READERS
-        readers, flags = [], []
-        for share in shares:
-            flags.append(context.Event())
-            readers.append(context.Process(target=read, args=(address, path, share, flags[-1], stop, results)))
-            readers[-1].start()
-        for flag in flags:
-            flag.wait(120)
-        time.sleep(1)
-        memory = (process.memory_info().rss - before) / 1024 / sum(shares)
-        publisher = context.Process(target=publish, args=(channel_layer, stop, os.environ["REDIS_URL"]))
-        publisher.start()
-        time.sleep(4)
-        process.cpu_percent()
-        time.sleep(SECONDS)
-        cpu = process.cpu_percent()
-        stop.set()
-        heard = [results.get(timeout=60) for _ in readers]
-        for one in (*readers, publisher):
-            one.join(20)
-    delays = sorted(delay * 1000 for share in heard for delay in share.delays)
-    skipped = sum(share.skipped for share in heard)
-    taken = max(share.last for share in heard) - min(share.first for share in heard)
-    tiers = [delays[int(len(delays) * part)] for part in (0.5, 0.95, 0.99)]
-    return [name, len(delays) / taken, 100 * skipped / (len(delays) + skipped), *tiers, cpu, memory]
+        found = load(
+            process, address, partial(client, address, path), partial(publish, channel_layer), CLIENTS, SECONDS
+        )
+    rate, *tiers = found.tiers()
+    share = 100 * found.skipped / (len(found.delays) + found.skipped)
+    return [name, rate, share, *tiers, found.cpu, found.memory]
 
 
 def fill() -> None:
@@ -214,7 +265,7 @@ def uvicorn_folder() -> Path:
 
 
 @contextmanager
-def served(application: str, uvicorn: bool) -> Iterator[tuple[tuple[str, int], psutil.Process]]:
+def served(application: str, uvicorn: bool = False) -> Iterator[tuple[tuple[str, int], psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()

@@ -1,4 +1,4 @@
-"""The smallest server that speaks Binance's spot REST: one symbol, one fixed book. Independent of the simulator."""
+"""The smallest server that speaks Binance's spot REST: fixed books. Independent of the simulator."""
 
 import json
 import threading
@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 
-class OneBook:
-    """Serves BTCUSDT with the given levels (pairs of strings, best first), cut to the limit that is asked for."""
+class FixedBooks:
+    """Serves each symbol's levels (bids and asks: pairs of strings, best first), cut to the limit that is asked for."""
 
-    def __init__(self, bids, asks):
-        self.bids, self.asks = bids, asks
-        self.asked = []
+    def __init__(self, books):
+        self.books = books
+        self.asked = {symbol: [] for symbol in books}
         handler = type("Handler", (Handler,), {"exchange": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -32,30 +32,38 @@ class OneBook:
         if path == "/api/v3/time":
             return 200, {"serverTime": now}
         if path == "/api/v3/exchangeInfo":
-            return 200, {"timezone": "UTC", "serverTime": now, "rateLimits": [LIMIT], "symbols": [LISTING]}
+            listed = [listing(symbol) for symbol in self.books]
+            return 200, {"timezone": "UTC", "serverTime": now, "rateLimits": [LIMIT], "symbols": listed}
         if path == "/api/v3/ticker/24hr":
-            return 200, [{"symbol": "BTCUSDT", "quoteVolume": "1000000.0", "lastPrice": self.bids[0][0]}]
+            return 200, [
+                {"symbol": symbol, "quoteVolume": "1000000.0", "lastPrice": bids[0][0]}
+                for symbol, (bids, _) in self.books.items()
+            ]
         if path == "/api/v3/depth":
             limit = int(query.get("limit", ["100"])[0])
-            self.asked.append(limit)
-            return 200, {"lastUpdateId": 42, "bids": self.bids[:limit], "asks": self.asks[:limit]}
+            self.asked[query["symbol"][0]].append(limit)
+            bids, asks = self.books[query["symbol"][0]]
+            return 200, {"lastUpdateId": 42, "bids": bids[:limit], "asks": asks[:limit]}
         return 404, {"code": -1, "msg": "no such path"}
 
 
 LIMIT = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000}
-LISTING = {
-    "symbol": "BTCUSDT",
-    "status": "TRADING",
-    "baseAsset": "BTC",
-    "quoteAsset": "USDT",
-    "baseAssetPrecision": 8,
-    "quoteAssetPrecision": 8,
-    "isSpotTradingAllowed": True,
-    "filters": [
-        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01000000"},
-        {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001000"},
-    ],
-}
+
+
+def listing(symbol):
+    return {
+        "symbol": symbol,
+        "status": "TRADING",
+        "baseAsset": symbol.removesuffix("USDT"),
+        "quoteAsset": "USDT",
+        "baseAssetPrecision": 8,
+        "quoteAssetPrecision": 8,
+        "isSpotTradingAllowed": True,
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01000000"},
+            {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001000"},
+        ],
+    }
 
 
 class Handler(BaseHTTPRequestHandler):

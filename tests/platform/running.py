@@ -35,7 +35,7 @@ class Platform:
                 self.argv, cwd=ROOT, env=self.environ, stdout=log, stderr=log, start_new_session=True
             )
 
-    def stop(self, patience=15):
+    def stop(self, patience=60):
         """SIGTERM; gives the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(patience)
@@ -62,7 +62,7 @@ class Platform:
         except OSError:
             return 0, None
 
-    def wait(self, what, path, accept, patience=240):
+    def wait(self, what, path, accept, patience=400):
         """The first body of `path` that `accept`s; fails with the last one after `patience` seconds."""
         until, body = time.monotonic() + patience, None
         while time.monotonic() < until:
@@ -74,5 +74,5 @@ class Platform:
             time.sleep(0.3)
         raise AssertionError(f"{what} did not come within {patience} s; last answer: {body}")
 
-    def wait_healthy(self, patience=240):
+    def wait_healthy(self, patience=400):
         return self.wait("health", "/api/health", lambda body: body.get("status") == "healthy", patience)

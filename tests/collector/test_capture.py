@@ -350,6 +350,12 @@ def test_the_command_records_until_it_is_told_to_end_and_a_kill_costs_a_second(l
     assert b"!markPrice@arr" in data
 
 
+@pytest.mark.parametrize("hours", ["0", "-1", "nan"])
+def test_hours_that_would_remove_everything_are_refused(tmp_path, hours):
+    with pytest.raises(CommandError, match="--hours must be above 0"):
+        call_command("capture", "--folder", tmp_path, "--hours", hours)
+
+
 @pytest.mark.django_db
 def test_symbols_that_are_not_collected_are_refused(registry, tmp_path):
     with pytest.raises(CommandError, match="not collected there: NOSUCHUSDT"):

@@ -37,6 +37,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["limit_mb"] < 8:
             raise CommandError("--limit-mb must be at least 8")
+        if not options["hours"] > 0:  # nor what is no number: everything would be older
+            raise CommandError("--hours must be above 0")
         chosen = self._chosen(options)
         bounds = Bounds(options["limit_mb"] * MIB, options["hours"])
         capture = Capture("binance", chosen, options["folder"], bounds, self._tell)

@@ -31,7 +31,7 @@ DATABASE_AWAY_FOR, REDIS_AWAY_FOR = map(float, os.environ.get("EVENT_OUTAGES", "
 KINDS = ("@aggTrade", "markPrice", "forceOrder")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(240 + 3 * int(DATABASE_AWAY_FOR + REDIS_AWAY_FOR)),
+    pytest.mark.timeout(500 + 3 * int(DATABASE_AWAY_FOR + REDIS_AWAY_FOR)),
     pytest.mark.django_db(transaction=True),
 ]
 
@@ -106,7 +106,7 @@ def test_what_came_is_stored_once_and_what_did_not_is_fetched(exchange, servers)
     feed = Feed()
     heard = Heard(feed.tape)
     with running(feed):
-        until(lambda: count() and len(heard.marks) > 6, 40)
+        until(lambda: count() and len(heard.marks) > 6, 90)
         for kind in KINDS:
             exchange.fault("double", stream=kind, probability=0.3)
             exchange.fault("reorder", stream=kind, probability=0.3)
@@ -117,18 +117,18 @@ def test_what_came_is_stored_once_and_what_did_not_is_fetched(exchange, servers)
         time.sleep(DATABASE_AWAY_FOR / 2)
         exchange.fault("cut", path="/market/stream", count=1)
         time.sleep(DATABASE_AWAY_FOR / 2)
-        until(lambda: len(heard.marks) > began + len(NAMES), 20, "it does not go on without the database")
+        until(lambda: len(heard.marks) > began + len(NAMES), 60, "it does not go on without the database")
         assert spool_state().batches > 0
         servers.postgres.start()
         servers.redis.kill()
         began = len(heard.marks)
         time.sleep(REDIS_AWAY_FOR)
-        until(lambda: len(heard.marks) > began + len(NAMES), 20, "it does not go on without Redis")
+        until(lambda: len(heard.marks) > began + len(NAMES), 60, "it does not go on without Redis")
         servers.redis.start()
         exchange.heal()
         connection.close()
-        before = until(count, 20)
-        until(lambda: all(n > before[key] for key, n in (count() or before).items()), 40)
+        before = until(count, 60)
+        until(lambda: all(n > before[key] for key, n in (count() or before).items()), 90)
     replay()
     assert spool_state().batches == 0
     repair()
@@ -168,24 +168,24 @@ def test_a_killed_feed_leaves_no_hole_in_trades_and_keeps_what_it_had_taken(exch
     """Liquidations and mark prices cannot be had again, so they are stored as they come: of a feed that is killed all
     but those of the last moment are there. Its trades are fetched by the next one."""
     with Process(exchange, tmp_path) as feed:
-        until(lambda: count() and MarkPrice.objects.count() >= 12, 60)
+        until(lambda: count() and MarkPrice.objects.count() >= 12, 120)
         began = ms(MarkPrice.objects.earliest("event_time").event_time)
-        time.sleep(3)
+        time.sleep(6)
         ended = time.time() * 1000
         feed.process.send_signal(signal.SIGKILL)
         feed.process.wait()
     before = count()
     newest = MarkPrice.objects.latest("event_time").event_time
-    assert ended - ms(newest) < 2500
+    assert ended - ms(newest) < 5000  # stored each second; the rest is what a busy machine takes
     for name in NAMES:
-        truth = liquidations_between(name, int(began) + 1000, int(ended) - 4000)
+        truth = liquidations_between(name, int(began) + 1000, int(ended) - 6000)
         kept = [ms(row.trade_time) for row in ForceOrder.objects.filter(symbol=name)]
         assert {it.time for it in truth} <= set(kept)
         assert len(kept) == len(set(kept))
         seconds = [ms(row.event_time) for row in MarkPrice.objects.filter(symbol=name).order_by("event_time")]
-        assert len(seconds) >= (ended - began) / 1000 - 3
+        assert len(seconds) >= (ended - began) / 1000 - 5
     with Process(exchange, tmp_path):
-        until(lambda: all(n > before[key] + 1 for key, n in (count() or before).items()), 60)
+        until(lambda: all(n > before[key] + 1 for key, n in (count() or before).items()), 120)
     repair()
     for key in KEYS:
         gapless(*key)

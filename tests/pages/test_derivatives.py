@@ -20,6 +20,7 @@ from tests.pages.conftest import (
     grave_in_all_looks,
     legend,
     near,
+    next_poll,
     pixels,
     polls_until,
     told,
@@ -277,6 +278,19 @@ def test_what_was_chosen_while_the_server_was_away_comes_whole(derivatives):
     chosen_while_away(page, watch, "**/derivatives/data*", row.click)
     polls_until(page, "() => document.querySelector('#legend-0').textContent.includes('1000PEPEUSDT mark price')")
     assert page.locator("#price").inner_text().startswith("0.011")
+
+
+def test_a_flow_that_takes_long_is_asked_for_once_at_a_time(derivatives):
+    page, watch = derivatives(clock=True)
+    page.route("**/derivatives/data*part=flow*", lambda route: None)  # no answer comes
+    page.keyboard.press("3")
+    told(page, "mark price · 5 min")
+    under_way = []
+    for _ in range(8):
+        next_poll(page)
+        page.wait_for_timeout(150)
+        under_way.append(len([request for request in watch.under_way if "part=flow" in request.url]))
+    assert max(under_way) == 1
 
 
 def test_at_most_one_request_in_five_seconds_and_none_when_hidden(derivatives):

@@ -128,9 +128,9 @@ def _named(key: SeriesKey, spelling: str) -> dict[str, str]:
 
 
 async def _joined(key: SeriesKey, timeframe: Timeframe, watch: Watch, before: Any = lambda: None) -> Subscription:
-    topic = await hub().topic(channel(key.symbol), lambda: CandleTopic(key.symbol))
     try:
-        return Subscription(topic, await topic.join(key, timeframe, watch, before), watch)
+        async with hub().joining(channel(key.symbol), lambda: CandleTopic(key.symbol)) as topic:
+            return Subscription(topic, await topic.join(key, timeframe, watch, before), watch)
     except DATABASE_AWAY as error:
         raise Refused("unavailable", "The database does not answer; try again") from error
     except TooManyIndicators as error:

@@ -161,7 +161,6 @@ class CandleTopic(Topic):
         super().__init__(channel(symbol))
         self.watched: dict[tuple[str, str], Watched] = {}  # by market and timeframe
         self._cut = False  # Redis is away
-        self._joining = 0  # clients for whom the store is being asked: the topic is theirs, too
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- who watches ------------------------------------------------------------------------------------------------
@@ -174,12 +173,7 @@ class CandleTopic(Topic):
         found = self.watched.get(place)
         if found is None:
             found = self.watched[place] = Watched(key, timeframe)
-        self._joining += 1
-        try:
-            await found.ensure(watch.requests)
-        finally:
-            self._joining -= 1
-            self._mark_empty()
+        await found.ensure(watch.requests)
         self._tell_repaired(found)
         found.watches.add(watch)
         self.empty_since = found.empty_since = None
@@ -194,7 +188,7 @@ class CandleTopic(Topic):
         self._mark_empty()
 
     def _mark_empty(self) -> None:
-        if not self._joining and not any(found.watches for found in self.watched.values()):
+        if not self.joining and not any(found.watches for found in self.watched.values()):
             self.empty_since = monotonic()
 
     # --- what comes -------------------------------------------------------------------------------------------------

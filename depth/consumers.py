@@ -30,15 +30,15 @@ class BookSocket(Socket):
 
     async def opened(self) -> None:
         symbol, market, database = await self._find(*self._asked())
-        topic = await hub().topic(channel(market, symbol), lambda: BookTopic(market, symbol))
-        self.topic = topic
-        with contextlib.suppress(TimeoutError):  # of a silent Redis: the stored book has to do
-            await asyncio.wait_for(topic.loaded.wait(), LOAD_SECONDS)
-        live = topic.status(monotonic()) == WsStatus.CONNECTED and topic.state is not None
-        stored = None if live or not database else await _stored(symbol, market)
-        if not database and topic.state is None:
-            raise Refused("unavailable", "The database does not answer; try again", TRY_LATER)
-        topic.join(self.writer, self.view, stored)
+        async with hub().joining(channel(market, symbol), lambda: BookTopic(market, symbol)) as topic:
+            self.topic = topic
+            with contextlib.suppress(TimeoutError):  # of a silent Redis: the stored book has to do
+                await asyncio.wait_for(topic.loaded.wait(), LOAD_SECONDS)
+            live = topic.status(monotonic()) == WsStatus.CONNECTED and topic.state is not None
+            stored = None if live or not database else await _stored(symbol, market)
+            if not database and topic.state is None:
+                raise Refused("unavailable", "The database does not answer; try again", TRY_LATER)
+            topic.join(self.writer, self.view, stored)
 
     def gone(self) -> None:
         if self.topic is not None:

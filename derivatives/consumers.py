@@ -33,16 +33,16 @@ class TradesSocket(Socket):
         symbol, market, least = self._asked()
         try:
             market = await database_sync_to_async(_collected, thread_sensitive=False)(symbol, market)
-            topic = await hub().topic(channel(market, symbol), lambda: TapeTopic(market, symbol))
-            self.topic = topic
-            found = await database_sync_to_async(_stored, thread_sensitive=False)(symbol, market, least)
+            async with hub().joining(channel(market, symbol), lambda: TapeTopic(market, symbol)) as topic:
+                self.topic = topic
+                found = await database_sync_to_async(_stored, thread_sensitive=False)(symbol, market, least)
+                topic.join(self.writer, least, first_frame(topic, found, least))
         except UnknownSymbol as error:
             raise Refused("unknown_symbol", str(error), NOT_FOUND) from error
         except NotCollected as error:
             raise Refused("not_collected", str(error), NOT_FOUND) from error
         except DATABASE_AWAY as error:
             raise Refused("unavailable", "The database does not answer; try again", TRY_LATER) from error
-        topic.join(self.writer, least, first_frame(topic, found, least))
 
     def gone(self) -> None:
         if self.topic is not None:

@@ -32,11 +32,11 @@ class OrdersSocket(Socket):
 
     async def opened(self) -> None:
         view = View(Filter(status=self._status(), **self._filters()), self._limit())
-        topic = await hub().topic(CHANNEL, OrdersTopic)
-        self.topic = topic
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(topic.loaded.wait(), LOAD_SECONDS)
-        await topic.join(self.writer, view)
+        async with hub().joining(CHANNEL, OrdersTopic) as topic:
+            self.topic = topic
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(topic.loaded.wait(), LOAD_SECONDS)
+            await topic.join(self.writer, view)
 
     def gone(self) -> None:
         if self.topic is not None:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import socket as network
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from time import monotonic, time
 from typing import Any, Protocol, TypeVar
@@ -50,6 +50,7 @@ class Topic:
         self.channel = channel
         self.loaded = asyncio.Event()  # what Redis holds at the beginning has been asked for, with or without success
         self.empty_since: float | None = monotonic()
+        self.joining = 0  # clients who are about to watch it: it stays, however long their first message takes
 
     async def load(self, client: redis.asyncio.Redis) -> None:
         """Asks for what is there, after the channel is heard; again whenever Redis was away. Raises RedisError."""
@@ -81,14 +82,22 @@ class Hub:
         self._asking = asyncio.Semaphore(LOADS_AT_ONCE)
         self._tasks = [asyncio.create_task(part()) for part in (self._listen, self._clock, self._report)]
 
-    async def topic(self, channel: str, make: Callable[[], AnyTopic]) -> AnyTopic:
-        """The topic of this channel, heard from now on; `make` builds it where there is none."""
+    @contextlib.asynccontextmanager
+    async def joining(self, channel: str, make: Callable[[], AnyTopic]) -> AsyncIterator[AnyTopic]:
+        """The topic of this channel, heard from now on, for a client that joins it within; `make` builds it where there
+        is none."""
         found = self.topics.get(channel)
+        new = found is None
         if found is None:
             found = self.topics[channel] = make()
-            await self._hear(found)
+        found.joining += 1
         found.empty_since = None
-        return found  # type: ignore[return-value]  # one channel, one kind of topic
+        try:
+            if new:
+                await self._hear(found)
+            yield found  # type: ignore[misc]  # one channel, one kind of topic
+        finally:
+            found.joining -= 1
 
     async def _hear(self, topic: Topic) -> None:
         if self._pubsub is None:  # it is heard with all the others when Redis answers
@@ -179,7 +188,8 @@ class Hub:
 
     async def _leave(self, now: float) -> None:
         for topic in list(self.topics.values()):
-            if topic.empty_since is not None and now - topic.empty_since > LINGER_SECONDS:
+            unwatched = topic.empty_since is not None and now - topic.empty_since > LINGER_SECONDS
+            if unwatched and not topic.joining:
                 del self.topics[topic.channel]
                 if self._pubsub is not None:
                     with contextlib.suppress(RedisError, OSError):
@@ -208,7 +218,7 @@ class Hub:
     async def _mark(self) -> None:
         marks: dict[str, dict[str, float]] = {}
         for topic in self.topics.values():
-            if topic.demand is not None and topic.empty_since is None:
+            if topic.demand is not None and (topic.joining or topic.empty_since is None):
                 marks.setdefault(topic.demand[0], {})[topic.demand[1]] = time()
         for name, members in marks.items():
             await self._redis.zadd(name, members)

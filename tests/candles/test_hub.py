@@ -99,7 +99,7 @@ def test_a_client_that_waits_for_the_store_keeps_topic_and_series(store):
 
     async def play():
         topic, store.gate = CandleTopic("BTCUSDT"), asyncio.Event()
-        topic.empty_since = None  # as the hub gives it out
+        topic.empty_since, topic.joining = None, 1  # as the hub gives it out
         outlet, own = watch("sma:3")
         joining = asyncio.create_task(topic.join(BTC, EACH, own, lambda: None))
         await asyncio.sleep(0)
@@ -108,6 +108,7 @@ def test_a_client_that_waits_for_the_store_keeps_topic_and_series(store):
             assert topic.empty_since is None
         store.gate.set()
         await joining
+        topic.joining = 0
         say(topic, 100)
         assert kinds(outlet) == ["price_update", "sma:3"] * 2
         topic.leave(next(iter(topic.watched.values())), own)

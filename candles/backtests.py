@@ -16,11 +16,10 @@ from candles.candle import SeriesKey
 from candles.export import CandleSelection, stretches
 from candles.indicators import Series
 from candles.models import RuleOutcome, SeriesState
-from candles.rollups import alone
 from candles.selectors import bounds
 from candles.technical import Tested, series_of
 from candles.timeframes import TIMEFRAMES, Timeframe
-from markets.storage import DATABASE_AWAY
+from markets.storage import DATABASE_AWAY, alone
 
 logger = logging.getLogger(__name__)
 

@@ -19,10 +19,9 @@ from candles.closes import analysis_values, continued, floor, is_analysed, value
 from candles.derived_store import Place
 from candles.indicators import DEFAULT_SET, Lines, compute, lead, parse
 from candles.models import DerivedState, SeriesState
-from candles.rollups import alone
 from candles.technical import series_of
 from candles.timeframes import MINUTE, TIMEFRAMES, Timeframe
-from markets.storage import DATABASE_AWAY
+from markets.storage import DATABASE_AWAY, alone
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ making them differs. Readers (candles.selectors) take an hour that is marked in 
 that what they answer never depends on when this ran."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
 from time import monotonic
@@ -14,7 +13,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from candles.candle import SeriesKey
-from markets.storage import REFRESH
+from markets.storage import REFRESH, alone
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS_AT_ONCE = 8  # of one series in one transaction
@@ -136,19 +135,6 @@ def is_continuous() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(IS_CONTINUOUS)
         return bool(cursor.fetchone()[0])
-
-
-@contextmanager
-def alone(lock: int) -> Iterator[bool]:
-    """Whether this process is the one that does what the lock stands for; until the block ends no other is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
-        held = bool(cursor.fetchone()[0])
-        try:
-            yield held
-        finally:
-            if held and connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def _marks(before: datetime, keys: Sequence[SeriesKey] | None) -> Marks:

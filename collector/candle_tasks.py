@@ -1,15 +1,12 @@
 """What the workers do about candles each minute: one runner of each kind at a time, nothing while collection is off."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from django.db import connection
+from collections.abc import Callable
 
 from collector import backfill
 from collector.candle_fetch import Outcome
 from collector.selectors import run_state
-from markets.storage import DATABASE_AWAY
+from markets.storage import DATABASE_AWAY, alone
 
 logger = logging.getLogger(__name__)
 
@@ -32,25 +29,12 @@ def repair() -> None:
 
 def _run(name: str, *works: Callable[[], Outcome]) -> None:
     try:
-        with _alone(LOCKS[name]) as alone:
-            if alone and run_state().running and (name == "newest" or backfill.books_are_planned()):
+        with alone(LOCKS[name]) as held:
+            if held and run_state().running and (name == "newest" or backfill.books_are_planned()):
                 for work in works:
                     _log(name, work())
     except DATABASE_AWAY as error:
         logger.warning("candles (%s) wait for the next time: the database is away (%s)", name, error)
-
-
-@contextmanager
-def _alone(lock: int) -> Iterator[bool]:
-    """Whether this process is the one that does it; until the block ends no other is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
-        held = bool(cursor.fetchone()[0])
-        try:
-            yield held
-        finally:
-            if held and connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def _log(name: str, outcome: Outcome) -> None:

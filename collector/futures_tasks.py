@@ -1,15 +1,13 @@
 """What the workers do about trades and open interest: fetch trades that did not come, ask for open interest."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from time import monotonic
 
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from collector.asking import MarketHalted, NoLeave, ask, budget_of
@@ -26,7 +24,7 @@ from derivatives.events import IdRange, Interest, Trade, missing_ids
 from derivatives.models import TradeGap
 from derivatives.selectors import stored_ids
 from markets.selectors import collected_symbols
-from markets.storage import DATABASE_AWAY
+from markets.storage import DATABASE_AWAY, alone
 
 logger = logging.getLogger(__name__)
 
@@ -53,25 +51,13 @@ def collect_open_interest() -> int:
 
 def _alone_and_running(name: str, work: Callable[[], int]) -> int:
     try:
-        with _alone(LOCKS[name]) as alone:
-            if not alone or not run_state().running:
+        with alone(LOCKS[name]) as held:
+            if not held or not run_state().running:
                 return 0
             return work()
     except DATABASE_AWAY as error:
         logger.warning("%s wait for the next time: the database is away (%s)", name, str(error).strip())
         return 0
-
-
-@contextmanager
-def _alone(lock: int) -> Iterator[bool]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
-        held = bool(cursor.fetchone()[0])
-        try:
-            yield held
-        finally:
-            if held and connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 # --- trades ----------------------------------------------------------------------------------------------------------

@@ -102,14 +102,18 @@ class Hub:
     async def _hear(self, topic: Topic) -> None:
         if self._pubsub is None:  # it is heard with all the others when Redis answers
             if self._away:
-                topic.loaded.set()
+                self._deaf(topic)
             return
         try:
             await self._pubsub.subscribe(topic.channel)
         except (RedisError, OSError):  # the listener notices it, and hears every topic when it is back
-            topic.loaded.set()
+            self._deaf(topic)
         else:
             self._load(topic)
+
+    def _deaf(self, topic: Topic) -> None:
+        topic.lost(monotonic())
+        topic.loaded.set()
 
     def _load(self, topic: Topic) -> None:
         task = asyncio.create_task(self._ask(topic))

@@ -67,7 +67,10 @@ class Log:
             self._out.write(f"{head} {text}\n")
             self._out.flush()
         except (OSError, ValueError):  # whoever read our output has gone; the platform runs on without a reader
-            self._out = Path(os.devnull).open("w")  # noqa: SIM115 - open until we end
+            nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open until we end
+            with contextlib.suppress(OSError, ValueError):  # what is left in its buffer must not fail when we end
+                os.dup2(nowhere.fileno(), self._out.fileno())
+            self._out = nowhere
 
     async def copy(self, name: str, reader: asyncio.StreamReader) -> None:
         rest = b""

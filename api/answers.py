@@ -1,18 +1,19 @@
 """Beside the resources: answers that are kept as bytes, and served for as long as nothing behind them has changed.
 
 An answer is kept with the mark of what it was made from, read in the database before it was made: what the registry
-says of its symbol or its market, and the versions of their series (`depth.cache`). It is served only to who reads the
-same mark in the database now, and no longer than to the end of its minute, when ranges that count from now begin
-elsewhere. Its `timestamp`, or the age of its book, is written in anew each time. `api.quick` serves them before Django
-is asked at all."""
+says of its symbol or its market, and the versions of their series (`depth.cache`); of candles, their versions and open
+minutes in Redis (`candles.results`). It is served only to who reads the same mark now, and no longer than to the end of
+its minute, when ranges that count from now begin elsewhere. Its `timestamp`, or the age of its book, is written in anew
+each time. `api.quick` serves them before Django is asked at all."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from hashlib import blake2b
 from time import monotonic, time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 import msgspec
@@ -21,6 +22,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from rest_framework.request import Request
 
+from candles.results import stamp, stamp_keys
 from depth.cache import count
 from markets.connections import cache_redis
 
@@ -30,15 +32,20 @@ PREFIXES = ("/api/v1/", "/api/")
 AWAY_SECONDS = 5.0
 OWN_HEADERS = ("x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining", "content-length")
 
-# Resource: what its answers depend on, a symbol or a market.
+# Resource: what its answers depend on: a symbol's books, its candles (the closed ones, or the open one too), a market's
+# books.
 SCOPES = {
+    "analysis": "closed",
     "analytics/history": "symbol",
     "binance/futures": "symbol",
     "binance/spot": "symbol",
+    "candles": "open",
     "chart-data": "symbol",
+    "indicators": "open",
     "overview": "market",
     "snapshots": "symbol",
 }
+CANDLES = {"closed": False, "open": True}  # scopes of candles, and whether the open minute counts
 BOOKS = {"binance/spot": "SPOT", "binance/futures": "FUTURES"}  # told live where the book is
 # What the registry and the store have, one line each. Series of a symbol on both markets count, since a question may
 # name none; of a market all that is told of its collected symbols. Versions only rise, so their sum tells any change.
@@ -113,7 +120,7 @@ def asked_of(path: str, query: bytes) -> Asked | None:
     if kind is None:
         return None
     told = parse_qs(query.decode("latin1"), encoding="utf-8", errors="replace")
-    if kind == "symbol":
+    if kind != "market":
         name = told.get("symbol", [""])[-1].strip().upper()
         valid = 0 < len(name) <= 40 and "\x00" not in name
     else:
@@ -123,10 +130,31 @@ def asked_of(path: str, query: bytes) -> Asked | None:
     return Asked(resource, key, f"{kind}:{name}") if valid else None
 
 
+def row_of(scope: str) -> str:
+    """The line of MARKS that is of this scope."""
+    kind, _, name = scope.partition(":")
+    return f"symbol:{name}" if kind in CANDLES else scope
+
+
 def scoped(scopes: Iterable[str]) -> dict[str, list[str]]:
     """The parameters of MARKS for these scopes."""
-    split = [scope.partition(":") for scope in scopes]
+    split = [row_of(scope).partition(":") for scope in scopes]
     return {f"{kind}s": [name for of, _, name in split if of == kind] for kind in ("symbol", "market")}
+
+
+def candle_keys(scope: str) -> list[str]:
+    """The keys in Redis that tell of candles, where the scope is of them."""
+    kind, _, name = scope.partition(":")
+    return stamp_keys(name) if kind in CANDLES else []
+
+
+def joined(scope: str, registered: str | None, values: Sequence[bytes | None], now: float) -> str | None:
+    """The mark, of its line in MARKS and the values of `candle_keys`; None where nothing can be kept."""
+    kind = scope.partition(":")[0]
+    if registered is None or kind not in CANDLES:
+        return registered
+    told = stamp(values, CANDLES[kind], datetime.fromtimestamp(now, UTC))
+    return f"{registered} {told}" if told else None
 
 
 def decode(kept: bytes, now: float) -> Kept | None:
@@ -136,11 +164,16 @@ def decode(kept: bytes, now: float) -> Kept | None:
 
 
 def mark_of(scope: str) -> str | None:
-    """One query."""
+    """One query, and for candles one trip to Redis."""
     with connection.cursor() as cursor:
         cursor.execute(MARKS, scoped([scope]))
         row = cursor.fetchone()
-        return row[1] if row else None
+    keys = candle_keys(scope)
+    try:
+        values = cast("list[bytes | None]", cache_redis().mget(keys)) if keys else []
+    except redis.RedisError:
+        return None
+    return joined(scope, row[1] if row else None, values, time())
 
 
 def kept(answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,13 +188,13 @@ def kept(answer: Callable[..., Any]) -> Callable[..., Any]:
             return answer(view, request)
         mark, now = mark_of(asked.scope), time()
         found = None if asked.book else _read(asked.key, now)
-        hit = found is not None and found.mark == mark
+        hit = found is not None and mark is not None and found.mark == mark
         count("answers", hit)
         if found is not None and hit:
             return _served(found, request.headers.get("If-None-Match", ""), now)
         response = answer(view, request)
         if mark is not None and response.status_code == 200:
-            request._request.kept = (asked, mark, (now // 60 + 1) * 60, response.data)
+            request._request.kept = (asked, mark, (now // 60 + 1) * 60, getattr(response, "data", {}))
         return response
 
     return served

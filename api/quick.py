@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from api.answers import MARKS, Asked, Kept, asked_of, decode, scoped, unchanged
+from api.answers import MARKS, Asked, Kept, asked_of, candle_keys, decode, joined, row_of, scoped, unchanged
 from api.renderers import encode
 from api.request_id import chosen_id
 from api.throttling import COUNT, COUNTED, Rate, RateLimit, address_windows, told
@@ -103,22 +103,27 @@ class Desk:
     async def _look_up(self, batch: Sequence[Question]) -> None:
         pipe = self._redis.pipeline(transaction=False)
         for question in batch:
-            pipe.get(question.asked.key)
+            pipe.mget([question.asked.key, *candle_keys(question.asked.scope)])
             if question.windows:
                 numbers = [number for pair in question.windows.values() for number in pair]
                 pipe.eval(COUNT, len(question.windows), *question.windows, *numbers)
         books = list({question.asked.book for question in batch if question.asked.book})
         found, states = await asyncio.gather(pipe.execute(), self._states(books))
-        answers, now, held_by = iter(found), time(), []
+        answers, now, held_by, candles = iter(found), time(), [], {}
         for question in batch:
-            kept = next(answers)
+            kept, *values = next(answers)
+            candles[question.asked.scope] = values
             if question.windows:
                 question.rate = told(next(iter(question.windows.values()))[0], next(answers))
             held = decode(kept, now) if kept else None
             if held is not None and (body := _body(question.asked, held, states, now)):
                 held_by.append((question, held, body))
         marks = await self._marks({held.scope for _, held, _ in held_by}) if held_by else {}
-        valid = [one for one in held_by if marks.get(one[1].scope) == one[1].mark]
+        valid = [
+            (question, held, body)
+            for question, held, body in held_by
+            if joined(held.scope, marks.get(row_of(held.scope)), candles[held.scope], now) == held.mark
+        ]
         await self._want({question.asked.book for question, _, _ in valid if question.asked.book}, now)
         for question, held, body in valid:
             question.answer, question.body = held, body

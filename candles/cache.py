@@ -89,7 +89,7 @@ def look(question: Question, now: datetime) -> tuple[OpenMinute | None, str, Sto
         return None, "", None
     current = (version or b"").decode()
     found = _read(answer)
-    return _fresh(minute, now), current, found.stored if found and current and found.version == current else None
+    return fresh(minute, now), current, found.stored if found and current and found.version == current else None
 
 
 def _read(body: bytes | None) -> _Answer | None:
@@ -99,7 +99,8 @@ def _read(body: bytes | None) -> _Answer | None:
         return None  # kept by another release
 
 
-def _fresh(body: bytes | None, now: datetime) -> OpenMinute | None:
+def fresh(body: bytes | None, now: datetime) -> OpenMinute | None:
+    """The open minute in a kept body, as long as it still stands for the newest."""
     try:
         found = _open_minute.decode(body) if body else None
     except msgspec.DecodeError:

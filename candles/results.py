@@ -4,13 +4,15 @@ A result is kept with a stamp of the candles that it was made from (the series' 
 minute); with another stamp it is as if there were none. So a repaired or newer candle voids it at once."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 from typing import cast
 
 from redis import RedisError
 
-from candles.cache import open_key, version_key
+from candles.cache import fresh, open_key, version_key
 from candles.candle import SeriesKey
 from candles.timeframes import Timeframe
 from markets.connections import cache_redis
@@ -30,9 +32,9 @@ class Place:
     lifetime: int
 
 
-def place(kind: str, key: SeriesKey, timeframe: Timeframe, question: str, moment: int, lifetime: int) -> Place:
-    """`question` is all else that was asked, `moment` the open of the candle in which it is asked (epoch seconds):
-    a result of an earlier candle is none of this one. With `kind` "indicators" the open minute counts too."""
+def place(kind: str, key: SeriesKey, timeframe: Timeframe, question: str, now: datetime, lifetime: int) -> Place:
+    """`question` is all else that was asked at `now`: a result of an earlier candle is none of this one. With `kind`
+    "indicators" the open minute counts too."""
     digest = blake2b(question.encode(), digest_size=12).hexdigest()
     name = f"{kind}:{key.market}:{key.symbol}:{timeframe.name}:{digest}"
     try:
@@ -41,8 +43,30 @@ def place(kind: str, key: SeriesKey, timeframe: Timeframe, question: str, moment
         return Place(name, b"", lifetime)
     if not version:
         return Place(name, b"", lifetime)
-    told = blake2b(minute or b"", digest_size=12).digest() if kind == "indicators" else b""
-    return Place(name, b"%s:%d:%s" % (version, moment, told), lifetime)
+    told = _told(minute, now) if kind == "indicators" else b""
+    return Place(name, b"%s:%d:%s" % (version, int(timeframe.open_of(now).timestamp()), told), lifetime)
+
+
+def _told(minute: bytes | None, now: datetime) -> bytes:
+    """What is known of the open minute."""
+    return blake2b(minute, digest_size=12).digest() if minute and fresh(minute, now) else b""
+
+
+def stamp_keys(symbol: str) -> list[str]:
+    """The keys in Redis whose values tell every change of a symbol's candles, on either market: for `stamp`."""
+    keys = [SeriesKey("binance", market, symbol) for market in ("SPOT", "FUTURES")]
+    return [name(key) for key in keys for name in (version_key, open_key)]
+
+
+def stamp(values: Sequence[bytes | None], open_too: bool, now: datetime) -> str:
+    """What the values of `stamp_keys` come to, the open minutes with `open_too` only. Empty where no version is known:
+    then nothing can be kept."""
+    versions, minutes = values[::2], values[1::2]
+    if not any(versions):
+        return ""
+    parts = [version or b"" for version in versions]
+    parts += [_told(minute, now) for minute in minutes] if open_too else []
+    return blake2b(b":".join(parts), digest_size=12).hexdigest()
 
 
 def find(where: Place) -> bytes | None:

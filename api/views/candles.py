@@ -8,6 +8,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.schema import operation
 from api.serializers.candles import (
     CandleChartAnswer,
@@ -33,6 +34,7 @@ CHART_ANSWERS = PolymorphicProxySerializer(
 
 class CandlesView(ApiView):
     @operation("Candles", CandlesAnswer, errors=[400, 404], query=CandlesQuery)
+    @kept
     def get(self, request: Request) -> Response:
         asked = CandlesQuery.read(request)
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.answers import kept
 from api.exceptions import ApiError
 from api.renderers import encode
 from api.schema import operation
@@ -23,12 +24,12 @@ from candles.backtest import Outcome
 from candles.closes import level_body, signal_body
 from candles.indicators import Lines, plain
 from candles.technical import Examined, analysis, indicators, outcomes
-from candles.timeframes import Timeframe
 from markets.models import Symbol
 
 
 class IndicatorsView(ApiView):
     @operation("Indicators of candles", IndicatorsAnswer, errors=[400, 404], query=IndicatorsQuery)
+    @kept
     def get(self, request: Request) -> Response | HttpResponse:
         asked, now = IndicatorsQuery.read(request), timezone.now()
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))
@@ -38,6 +39,7 @@ class IndicatorsView(ApiView):
 
 class AnalysisView(ApiView):
     @operation("Technical analysis of closed candles", AnalysisAnswer, errors=[400, 404], query=AnalysisQuery)
+    @kept
     def get(self, request: Request) -> Response | HttpResponse:
         asked, now = AnalysisQuery.read(request), timezone.now()
         symbol = find_symbol(asked["symbol"], asked.get("marketType"))
@@ -46,10 +48,9 @@ class AnalysisView(ApiView):
 
 
 def _place(kind: str, symbol: Symbol, asked: dict[str, Any], now: datetime, lifetime: int) -> results.Place:
-    length: Timeframe = asked["length"]
     question = repr([asked.get(name) for name in ("timeframe", "from", "to", "limit")])
     question += ",".join(request.label for request in asked.get("indicators", ()))
-    return results.place(kind, key_of(symbol), length, question, int(length.open_of(now).timestamp()), lifetime)
+    return results.place(kind, key_of(symbol), asked["length"], question, now, lifetime)
 
 
 def _kept(where: results.Place, make: Callable[[], dict[str, Any]]) -> HttpResponse:

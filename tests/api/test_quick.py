@@ -12,6 +12,7 @@ from django.db import connection
 
 from api import answers, quick
 from api.quick import Quick
+from candles.services import live_candles, store_klines
 from depth import cache, live
 from depth.broadcast import publish, state_message, wanted
 from depth.live import epoch_ms
@@ -21,6 +22,7 @@ from markets.connections import broker_redis, cache_redis
 from markets.models import Symbol
 from markets.services import set_collected
 from tests.api.conftest import add_symbol
+from tests.candles.factories import BTC, MINUTE, kline, klines
 from tests.depth.test_broadcast import told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,9 +109,13 @@ def without_moment(body):
         "/api/v1/analytics/history?symbol=BTCUSDT&depth=1&interval=1h",
         "/api/v1/binance/futures?symbol=BTCUSDT",
         "/api/v1/overview?depth=5&market=FUTURES",
+        "/api/v1/candles?symbol=BTCUSDT&timeframe=5",
+        "/api/v1/indicators?symbol=BTCUSDT&indicators=sma:5,macd&limit=20",
+        "/api/indicators/?symbol=btcusdt&timeframe=1H",
+        "/api/v1/analysis?symbol=BTCUSDT&timeframe=1",
     ],
 )
-def test_the_same_as_djangos_answer_with_every_header(books, settings, address):
+def test_the_same_as_djangos_answer_with_every_header(books, candles, settings, address):
     settings.API_RATE_LIMIT = 1000
 
     async def work(asker):
@@ -127,6 +133,58 @@ def test_the_same_as_djangos_answer_with_every_header(books, settings, address):
     assert same[0] == same[1] == same[2]
     assert [answer[1]["x-ratelimit-remaining"] for answer in (first, second, django)] == ["999", "998", "997"]
     assert len({answer[1]["x-request-id"] for answer in (first, second, django)}) == 3
+
+
+@pytest.fixture
+def candles(books, now):
+    """A day of BTCUSDT on SPOT up to the minute that has just ended."""
+    minute = now.replace(second=0, microsecond=0)
+    store_klines([(BTC, klines(minute - 1440 * MINUTE, 1440))])
+    return minute
+
+
+def test_a_candle_that_is_told_or_repaired_shows_at_once(candles):
+    """The open one in answers that hold it; an analysis is of closed candles alone."""
+    indicators = "/api/v1/indicators?symbol=BTCUSDT&indicators=sma:2&limit=3"
+    analysis = "/api/v1/analysis?symbol=BTCUSDT&timeframe=1"
+
+    def told(price):
+        live_candles([(BTC, kline(candles, price=price))], datetime.now(UTC))
+        connection.close()
+
+    def repaired():
+        store_klines([(BTC, [kline(candles - MINUTE, price="555", close="555")])])
+        connection.close()
+
+    async def work(asker):
+        found = []
+        for change in (lambda: None, lambda: told("777"), lambda: told("888"), repaired):
+            await asyncio.to_thread(change)
+            before = asker.through
+            sums = [json.loads((await asker.get(indicators))[2])["indicators"]["sma:2"] for _ in range(2)]
+            assert sums[0] == sums[1]
+            between = asker.through
+            same = [(await asker.get(analysis))[2] for _ in range(2)]
+            assert same[0] == same[1]
+            found.append((sums[0][-1], between - before, asker.through - between))
+        return found
+
+    (first, told_once, told_twice, last), _ = ask(work)
+    assert [one[1:] for one in (first, told_once, told_twice, last)] == [(1, 1), (1, 0), (1, 0), (1, 1)]
+    assert first[0] < told_once[0] < told_twice[0]
+    assert last[0] == (888 + 555) / 2
+
+
+def test_an_open_minute_that_is_over_stands_no_longer(candles, monkeypatch):
+    """Though its key is still there, and nothing has been written."""
+    live_candles([(BTC, kline(candles, price="777"))], datetime.now(UTC))
+    minute = candles.timestamp()
+    marks = []
+    for after in (30, 60 + 14, 60 + 16):
+        monkeypatch.setattr(answers, "time", lambda after=after: minute + after)
+        marks.append(answers.mark_of("open:BTCUSDT"))
+    assert marks[0] == marks[1] != marks[2]
+    assert None not in marks
 
 
 def test_the_callers_request_id(books):

@@ -6,7 +6,6 @@ minutes in Redis (`candles.results`). It is served only to who reads the same ma
 its minute, when ranges that count from now begin elsewhere. Its `timestamp`, or the age of its book, is written in anew
 each time. `api.quick` serves them before Django is asked at all."""
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +24,9 @@ from rest_framework.request import Request
 from candles.results import stamp, stamp_keys
 from depth.cache import count
 from markets.connections import cache_redis
+from markets.room import Room
 
-MOST_BYTES = 40_000_000  # that one process keeps in a minute, so that no stranger's questions fill Redis
+ROOM = Room(40_000_000)
 LONGEST = 1_000_000
 PREFIXES = ("/api/v1/", "/api/")
 AWAY_SECONDS = 5.0
@@ -89,12 +89,9 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class _Process:
-    """What this process has kept in the current minute, and until when it leaves Redis alone."""
+    """Until when this process leaves Redis alone."""
 
-    minute = 0.0
-    bytes = 0
     away_until = 0.0
-    lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,18 +251,9 @@ def _read(key: str, now: float) -> Kept | None:
 
 
 def _write(key: str, body: bytes, seconds: float) -> None:
-    if len(body) > LONGEST or monotonic() < _Process.away_until or not _room(len(body)):
+    if len(body) > LONGEST or monotonic() < _Process.away_until or not ROOM.take(len(body)):
         return
     try:
         cache_redis().set(key, body, px=max(1, int(seconds * 1000)))
     except redis.RedisError:
         _Process.away_until = monotonic() + AWAY_SECONDS
-
-
-def _room(size: int) -> bool:
-    minute = time() // 60
-    with _Process.lock:
-        if minute != _Process.minute:
-            _Process.minute, _Process.bytes = minute, 0
-        _Process.bytes += size
-        return _Process.bytes <= MOST_BYTES

@@ -17,12 +17,14 @@ from redis import RedisError
 from candles.candle import MINUTE_MS, Candle, Kline, SeriesKey, milliseconds_of
 from candles.timeframes import Timeframe
 from markets.connections import cache_redis
+from markets.room import Room
 
 logger = logging.getLogger(__name__)
 
 ANSWER_LIFETIME = 60  # seconds
 VERSION_LIFETIME = 3600  # longer than any answer's
 OPEN_LIFETIME = 90  # seconds that an open minute is told of after it was last heard of
+ROOM = Room(40_000_000)
 GRACE_MS = 15_000  # how long after its end an open minute still stands for the closed one
 
 
@@ -114,8 +116,11 @@ def keep(question: Question, version: str, stored: Stored) -> None:
     """Keeps an answer that was read after `version` was."""
     if not version:
         return
+    body = _encode(_Answer(version, stored))
+    if not ROOM.take(len(body)):
+        return
     try:
-        cache_redis().set(answer_key(question), _encode(_Answer(version, stored)), ex=ANSWER_LIFETIME)
+        cache_redis().set(answer_key(question), body, ex=ANSWER_LIFETIME)
     except RedisError as error:
         logger.debug("an answer is not kept: Redis is away (%s)", error)
 

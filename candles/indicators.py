@@ -232,5 +232,7 @@ def plain(lines: Lines, count: int) -> list[float | None] | dict[str, list[float
 
 
 def _listed(values: Floats) -> list[float | None]:
-    known: list[Any] = values.astype(object).tolist() if not np.isfinite(values).all() else values.tolist()
-    return [value if value is not None and math.isfinite(value) else None for value in known]
+    known: list[Any] = values.tolist()
+    for unknown in np.flatnonzero(~np.isfinite(values)).tolist():
+        known[unknown] = None
+    return known

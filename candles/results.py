@@ -16,11 +16,13 @@ from candles.cache import fresh, open_key, version_key
 from candles.candle import SeriesKey
 from candles.timeframes import Timeframe
 from markets.connections import cache_redis
+from markets.room import Room
 
 logger = logging.getLogger(__name__)
 
 INDICATORS_LIFETIME = 300  # seconds
 ANALYSIS_LIFETIME = 900
+ROOM = Room(10_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def find(where: Place) -> bytes | None:
 
 def keep(where: Place, body: bytes) -> None:
     """Keeps what was made after `place` was asked for."""
-    if not where.stamp:
+    if not where.stamp or not ROOM.take(len(body)):
         return
     try:
         cache_redis().set(where.name, len(where.stamp).to_bytes(2) + where.stamp + body, ex=where.lifetime)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Tested:
 def series_of(found: Sequence[Candle], timeframe: Timeframe) -> Series:
     """Arrays of candles, oldest first. Prices become float64: indicators are estimates, candles stay exact."""
     opens, highs, lows, closes, volumes, bought = (
-        np.array([float(getattr(candle, name)) for candle in found])
+        np.fromiter(map(float, map(attrgetter(name), found)), np.float64, len(found))
         for name in ("open", "high", "low", "close", "volume", "taker_buy_volume")
     )
     times = np.array([int(candle.open_time.timestamp()) for candle in found], dtype=np.int64)

@@ -30,6 +30,7 @@ from redis.commands.core import Script
 
 from depth.broadcast import band_number
 from markets.connections import cache_redis
+from markets.room import Room
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ RECENT = timedelta(hours=2)
 RECENT_LIFETIME = 3 * 3600  # seconds without a new row
 QUERY_LIFETIME = 60  # seconds; rows that are deleted (past their lifetime) raise no version
 LONGEST = 512 * 1024  # bytes of one answer
+ROOM = Room(40_000_000)
 PAUSE = 5.0
 COUNTS = "cache:counts"  # hash of hits and misses by what was asked, for as long as Redis lives
 COUNTS_LIFETIME = 30 * 86400
@@ -217,7 +219,7 @@ def remembered(what: str, key: str, version: int | None, kind: Any, make: Callab
     count(what, hit=False)
     value = make()
     body = msgspec.msgpack.encode(value)
-    if len(body) <= LONGEST:
+    if len(body) <= LONGEST and ROOM.take(len(body)):
         _asked(lambda: cache_redis().set(name, mark + body, ex=QUERY_LIFETIME))
     return value
 

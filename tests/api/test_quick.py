@@ -34,7 +34,7 @@ def _fresh(empty_redis, settings):
     cache._counted.clear()
     live._Redis.away_until = 0.0
     cache._Away.until = answers._Process.away_until = 0.0
-    answers._Process.bytes = 0
+    answers.ROOM._taken = 0
 
 
 class Asker:
@@ -387,7 +387,7 @@ def test_redis_or_the_database_away_leave_it_to_django(books, monkeypatch):
 
 
 def test_one_process_keeps_so_much_a_minute(books, monkeypatch):
-    monkeypatch.setattr(answers, "MOST_BYTES", 10)
+    monkeypatch.setattr(answers.ROOM, "most", 10)
     assert ask(twice)[1] == 2
     assert not list(cache_redis().scan_iter("answer:*"))
 

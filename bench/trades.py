@@ -147,21 +147,24 @@ def send(rate: int, length: int) -> None:
 
 
 @contextmanager
-def timed_trades() -> Iterator[list[np.ndarray]]:
-    """Ages in milliseconds of all trades that are stored meanwhile, batch by batch, however they come there."""
+def timed_trades() -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Ages in milliseconds of all trades that are stored meanwhile, however they come there: as many of the array as
+    the list says. It has its whole memory from the beginning, so that what grows meanwhile is not its own."""
     from collector.feed.tape_keeping import TRADES
 
-    lags: list[np.ndarray] = []
+    ages, count = np.ones(int(RATE * SECONDS * 1.5), np.float32), [0]
     store = TRADES.store
 
     def timed(trades: list[Any]) -> Any:
-        added = store(trades)
-        lags.append(time.time() * 1000 - np.array([trade.event_time for trade in trades]))
+        added, first = store(trades), count[0]
+        count[0] = min(ages.size, first + len(trades))
+        made = time.time() * 1000 - np.array([trade.event_time for trade in trades])
+        ages[first : count[0]] = made[: count[0] - first]
         return added
 
     object.__setattr__(TRADES, "store", timed)
     try:
-        yield lags
+        yield ages, count
     finally:
         object.__setattr__(TRADES, "store", store)
 
@@ -178,7 +181,7 @@ def sustain() -> None:
     streams, process, memory = BinanceStreams({}), psutil.Process(), []
     argv = [sys.executable, "-c", f"from bench.trades import send; send({RATE}, {SECONDS})"]
     gc.collect()
-    with timed_trades() as lags, subprocess.Popen(argv, stdout=subprocess.PIPE) as sender:
+    with timed_trades() as (ages, count), subprocess.Popen(argv, stdout=subprocess.PIPE) as sender:
         keeper.begin()
         over = threading.Event()
 
@@ -202,7 +205,7 @@ def sustain() -> None:
         replay()
         taken, spent = time.monotonic() - begun, process.cpu_times()
     spooled = sum(report.spooled for report in keeper.reports())
-    every = np.concatenate(lags)
+    every = ages[: count[0]]
     third = max(1, len(memory) // 3)
     show(
         [

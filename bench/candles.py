@@ -82,6 +82,7 @@ def begin(exchange: Exchange, days: float, weight: int, symbols: int = SYMBOLS) 
     from collector.services import sync_registry
     from markets.connections import broker_redis
     from markets.models import Symbol
+    from markets.services import set_collected
 
     settings.VENUE_URLS = {"binance": {market: {"rest": exchange.url, "ws": ""} for market in ("SPOT", "FUTURES")}}
     settings.SYMBOLS = f"top:{symbols}"
@@ -95,6 +96,9 @@ def begin(exchange: Exchange, days: float, weight: int, symbols: int = SYMBOLS) 
         if Symbol.objects.filter(market="SPOT", collected=True).exists():
             break
         sync_registry()
+    collected = Symbol.objects.filter(market="SPOT", collected=True).order_by("name").values_list("name", flat=True)
+    if collected[symbols:]:  # of a measurement before, with more of them
+        set_collected(list(collected[symbols:]), False)
     broker_redis().flushdb()
     VenueLimit.objects.update(weight_per_minute=weight)
 

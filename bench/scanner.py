@@ -80,6 +80,8 @@ def empty():
 
 def ours(url):
     """(seconds, events) of the scanner from an empty database to the head."""
+    from django.db import connection
+
     from collector.chains.anvil import ORDERS
     from collector.chains.evm import Node
     from collector.scanner import Configuration, Scanner
@@ -94,6 +96,7 @@ def ours(url):
         scanner.guarded_round()
     seconds = time.perf_counter() - begun
     stored = OrderEvent.objects.filter(anomaly="").count()
+    connection.close()  # and the lease with it: the next scanner of this contract waits for it
     return seconds, stored
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.http import HttpResponse
@@ -25,6 +26,8 @@ from candles.closes import level_body, signal_body
 from candles.indicators import Lines, plain
 from candles.technical import Examined, analysis, indicators, outcomes
 from markets.models import Symbol
+
+COMPUTING = BoundedSemaphore(2)  # at once: one waits for the database while another computes; more only slow all down
 
 
 class IndicatorsView(ApiView):
@@ -57,7 +60,8 @@ def _kept(where: results.Place, make: Callable[[], dict[str, Any]]) -> HttpRespo
     """The stored bytes of an answer, or the answer made now and stored."""
     body = results.find(where)
     if body is None:
-        body = encode(make())
+        with COMPUTING:
+            body = encode(make())
         results.keep(where, body)
     return HttpResponse(body, content_type="application/json")
 

@@ -251,7 +251,7 @@ def _read(key: str, now: float) -> Kept | None:
 
 
 def _write(key: str, body: bytes, seconds: float) -> None:
-    if len(body) > LONGEST or monotonic() < _Process.away_until or not ROOM.take(len(body)):
+    if len(body) > LONGEST or monotonic() < _Process.away_until or not ROOM.take(len(body), key):
         return
     try:
         cache_redis().set(key, body, px=max(1, int(seconds * 1000)))

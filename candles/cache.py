@@ -116,11 +116,11 @@ def keep(question: Question, version: str, stored: Stored) -> None:
     """Keeps an answer that was read after `version` was."""
     if not version:
         return
-    body = _encode(_Answer(version, stored))
-    if not ROOM.take(len(body)):
+    name, body = answer_key(question), _encode(_Answer(version, stored))
+    if not ROOM.take(len(body), name):
         return
     try:
-        cache_redis().set(answer_key(question), body, ex=ANSWER_LIFETIME)
+        cache_redis().set(name, body, ex=ANSWER_LIFETIME)
     except RedisError as error:
         logger.debug("an answer is not kept: Redis is away (%s)", error)
 

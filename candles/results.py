@@ -85,7 +85,7 @@ def find(where: Place) -> bytes | None:
 
 def keep(where: Place, body: bytes) -> None:
     """Keeps what was made after `place` was asked for."""
-    if not where.stamp or not ROOM.take(len(body)):
+    if not where.stamp or not ROOM.take(len(body), where.name):
         return
     try:
         cache_redis().set(where.name, len(where.stamp).to_bytes(2) + where.stamp + body, ex=where.lifetime)

@@ -219,7 +219,7 @@ def remembered(what: str, key: str, version: int | None, kind: Any, make: Callab
     count(what, hit=False)
     value = make()
     body = msgspec.msgpack.encode(value)
-    if len(body) <= LONGEST and ROOM.take(len(body)):
+    if len(body) <= LONGEST and ROOM.take(len(body), name):
         _asked(lambda: cache_redis().set(name, mark + body, ex=QUERY_LIFETIME))
     return value
 

@@ -6,6 +6,7 @@ Nothing is stored meanwhile, so that answers are made anew once a minute.
 aggregates (BENCH_FULL=1: all of them, 173 million rows; BENCH_SYMBOLS=10: fewer symbols)."""
 
 import asyncio
+import itertools
 import os
 import socket
 import subprocess
@@ -144,17 +145,18 @@ async def load(addresses: list[str], clients: int) -> list[float]:
     begin = time.perf_counter() + 1
     end = begin + SECONDS
 
-    async def ask(session: aiohttp.ClientSession, number: int) -> None:
+    turn = itertools.count()  # one for all clients: an address comes again only after all the others
+
+    async def ask(session: aiohttp.ClientSession) -> None:
         while (sent := time.perf_counter()) < end:
-            number += 1
-            async with session.get(addresses[number % len(addresses)]) as answer:
+            async with session.get(addresses[next(turn) % len(addresses)]) as answer:
                 body = await answer.read()
                 assert answer.status == 200, body
             if sent >= begin:
                 taken.append(time.perf_counter() - sent)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=clients)) as session:
-        await asyncio.gather(*(ask(session, number) for number in range(clients)))
+        await asyncio.gather(*(ask(session) for _ in range(clients)))
     return taken
 
 

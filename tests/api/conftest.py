@@ -11,6 +11,7 @@ from api.models import Scope
 from api.throttling import RateLimit
 from depth.services import store_books
 from markets.models import Symbol
+from tests.collector.simulated import room
 from tests.depth.factories import collected
 
 
@@ -19,6 +20,12 @@ def _limits(settings):
     """No limits unless a test sets them, and no memory of a Redis that was away."""
     settings.API_RATE_LIMIT = 0
     RateLimit._redis_away_until = 0.0
+
+
+@pytest.fixture
+def same_minute():
+    """A test that begins with it has ten seconds of its minute left: to the minute's end answers are kept."""
+    room(10)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_a_symbol_of_other_letters(client, books, now):
     assert client.get("/api/v1/binance/spot", {"symbol": "币安人生USDT"}).json()["symbol"] == "币安人生USDT"
 
 
-def test_queries_are_few(client, books, django_assert_num_queries):
+def test_queries_are_few(same_minute, client, books, django_assert_num_queries):
     with django_assert_num_queries(5):
         client.get("/api/v1/binance/spot?symbol=BTCUSDT")
     with django_assert_num_queries(3):  # the registry, twice, and whether the cache still tells what is stored

@@ -182,12 +182,10 @@ def test_a_price_that_is_old_says_so(client, registry, empty_redis, minute):
     assert get(client, "price").json()["stale"] is True
 
 
-def test_queries_are_few_and_none_when_the_answer_is_kept(
-    client, stored, django_assert_num_queries, django_assert_max_num_queries
-):
+def test_queries_are_few_and_none_when_the_answer_is_kept(same_minute, client, stored, django_assert_num_queries):
     with django_assert_num_queries(4):  # the answer's mark, the symbol, how far the series reaches, its candles
         first = get(client, timeframe="1H").json()
-    with django_assert_max_num_queries(2):  # its mark; the symbol too, once the minute has turned
+    with django_assert_num_queries(1):
         assert get(client, timeframe="1H").json() == first
     with django_assert_num_queries(3):
         get(client, "price", timeframe="4H")

@@ -155,7 +155,7 @@ def test_nothing_stored_yet_is_an_empty_series(client, registry):
     assert (body["data"], body["count"]) == ([], 0)
 
 
-def test_few_queries(client, books, django_assert_num_queries):
+def test_few_queries(same_minute, client, books, django_assert_num_queries):
     with django_assert_num_queries(4):
         ask(client, type="both")
     with django_assert_num_queries(3):  # the rows are in Redis now

@@ -30,7 +30,7 @@ CHART = "/api/v1/chart-data?symbol=BTCUSDT&depth=1"
 
 
 @pytest.fixture(autouse=True)
-def _fresh(empty_redis, settings):
+def _fresh(same_minute, empty_redis, settings):
     cache._counted.clear()
     live._Redis.away_until = 0.0
     cache._Away.until = answers._Process.away_until = 0.0

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
+from api import answers
 from api.keys import issue
 from api.models import Scope
 from api.throttling import RateLimit
@@ -19,7 +20,7 @@ from tests.depth.factories import collected
 def _limits(settings):
     """No limits unless a test sets them, and no memory of a Redis that was away."""
     settings.API_RATE_LIMIT = 0
-    RateLimit._redis_away_until = 0.0
+    RateLimit._redis_away_until = answers._Process.away_until = 0.0
 
 
 @pytest.fixture

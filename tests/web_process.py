@@ -1,7 +1,6 @@
 """A web process as a deployment has it, on a port and a database of its own, for the tests that ask it from outside."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,15 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 
+from tradingplatform import supervisor
+
 ROOT = Path(__file__).resolve().parents[1]
+SHARE, MOST_SHARES = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")), 16
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port that nothing holds; test processes that run side by side are never given the same one."""
+    return supervisor.free_port(supervisor.PRIVATE_PORTS[SHARE % MOST_SHARES :: MOST_SHARES])
 
 
 def run_python(environment: Mapping[str, str], *arguments: object) -> str:
@@ -41,30 +43,40 @@ def new_database(purpose: str) -> Iterator[str]:
 
 
 @contextmanager
-def served(port: int, environment: Mapping[str, str], log: Path, clean: bool = True) -> Iterator[str]:
-    """The address (no slash at its end) of a web process; `clean`: its log must hold no traceback in the end."""
+def running(port: int, environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A web process that listens on the port."""
     program = ("tradingplatform.web", "-b", "127.0.0.1", "-p", str(port), "tradingplatform.asgi:application")
     with log.open("wb") as output:
-        own = {**environment, "PLATFORM_PROCESS": "web"}
+        own = {**environment, "PORT": str(port), "PLATFORM_PROCESS": "web"}
         command = [sys.executable, "-m", *program]
         process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
     try:
-        _wait_for(port, process, log)
-        yield f"http://127.0.0.1:{port}"
+        end = time.monotonic() + 90
+        while not listens(process, port):
+            in_time = time.monotonic() < end and process.poll() is None
+            assert in_time, f"the web process does not start:\n{log.read_text()[-3000:]}"
+            time.sleep(0.05)
+        yield process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(90)
+
+
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether it is this process that listens there: another's answers would be taken for its own."""
+    try:
+        held = psutil.Process(process.pid).net_connections("tcp")
+    except psutil.Error:  # it has ended
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in held)
+
+
+@contextmanager
+def served(port: int, environment: Mapping[str, str], log: Path, clean: bool = True) -> Iterator[str]:
+    """The address (no slash at its end) of a web process; `clean`: its log must hold no traceback in the end."""
+    with running(port, environment, log):
+        yield f"http://127.0.0.1:{port}"
     if clean:
         told = log.read_text()
         assert "Traceback" not in told, told[told.find("Traceback") :][:5000]
         assert "synchronous iterators" not in told
-
-
-def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"the web process does not start:\n{log.read_text()[-3000:]}")

@@ -215,12 +215,12 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
-def free_port() -> int:
-    """A loopback port that nothing holds, where no outgoing connection will take it either."""
-    for port in random.SystemRandom().sample(PRIVATE_PORTS, 200):
+def free_port(ports: range = PRIVATE_PORTS) -> int:
+    """A loopback port of these (at least 200) that nothing holds, where no outgoing connection will take it either."""
+    for port in random.SystemRandom().sample(ports, 200):
         if port_trouble("127.0.0.1", port) is None:
             return port
-    raise StartError(f"no free port from {PRIVATE_PORTS.start} to {PRIVATE_PORTS.stop - 1} on 127.0.0.1")
+    raise StartError(f"no free port from {ports.start} to {ports.stop - 1} on 127.0.0.1")
 
 
 def port_trouble(host: str, port: int) -> str | None:

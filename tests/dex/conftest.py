@@ -1,7 +1,6 @@
 """What tests of the DEX share: a chain with the contracts on it, scanners, and the state of the chain itself."""
 
 import signal
-import socket
 import subprocess
 import time
 
@@ -12,18 +11,13 @@ from collector.chains import anvil, devchain
 from collector.chains.evm import Node
 from collector.scanner import Configuration, Scanner
 from dex.models import Order, OrderEvent, ProcessedEvent, ScannedBlock, SystemState, Token
+from tests.web_process import free_port
 from tradingplatform import launch
 
 ANVIL = anvil.anvil()
 CREATE = "createOrder(address,address,uint256,uint256,uint8)"
 EXECUTE, CANCEL = "executeOrder(uint256)", "cancelOrder(uint256)"
 E18 = 10**18
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class RunningChain(devchain.DevChain):

@@ -17,7 +17,6 @@ from playwright.sync_api import TimeoutError as TookTooLong
 from tests.dex.factories import BTC, USDT
 from tests.web_process import ROOT, free_port, new_database, run_python, served
 
-__all__ = ["PHONE", "ROOT", "WIDE", "free_port", "run_python", "served"]
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -99,7 +98,6 @@ def web(tmp_path_factory) -> Iterator[Web]:
             "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
             "DATABASE_URL": database,
             "DATA_DIR": str(folder),
-            "PORT": str(port),
             "SIMULATED_MARKET": "1",
             "EXPLORER_URL": "https://explorer.example/",
             "TOKEN_ASSETS": f"{USDT}=USDT,{BTC}=BTC",

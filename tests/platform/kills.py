@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 
-from tests.platform.running import ROOT, Platform
+from tests.platform.running import Platform
+from tests.web_process import ROOT
 
 CHILDREN = {
     "postgres": "/bin/postgres",

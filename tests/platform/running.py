@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.web_process import ROOT, free_port
 
-__all__ = ["OURS", "ROOT", "Platform", "free_port"]
 OURS = ("DATABASE_URL", "REDIS_URL", "CACHE_REDIS_URL", "DATA_DIR", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from tests.platform.running import ROOT
+from tests.web_process import ROOT
 
 WORKER = """
 import django; django.setup()

@@ -1,23 +1,20 @@
 """A real web process on a database with a few symbols and books, and a publisher that stands for the feed."""
 
 import os
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from depth.broadcast import Publication, publish, state_message
 from markets.connections import broker_redis
 from tests.depth.test_broadcast import told
-from tests.pages.conftest import ROOT, free_port, run_python
+from tests.web_process import free_port, new_database, run_python
+from tests.web_process import running as web_process
 
 SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
 MOST_CLIENTS = 120
@@ -28,22 +25,6 @@ def wait_for(condition, seconds=60.0):
     while not condition():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.05)
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def new_database(name: str) -> Iterator[str]:
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    try:
-        yield urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-    finally:
-        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass
@@ -62,7 +43,7 @@ class Site:
 @contextmanager
 def filled(folder: Path, most_clients: int = MOST_CLIENTS) -> Iterator[dict[str, str]]:
     """The environment of web processes that share one filled database."""
-    with new_database(f"sockets_{os.getpid()}") as database:
+    with new_database("sockets") as database:
         made = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
             "DATABASE_URL": database,
@@ -85,19 +66,9 @@ def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
 def running(environment: dict[str, str], **changes: str) -> Iterator[Site]:
     """A web process of its own on the shared database."""
     port = free_port()
-    own = environment | {"PORT": str(port), "PLATFORM_PROCESS": "web"} | changes
     log = Path(environment["DATA_DIR"]) / f"web{port}.log"
-    server = ("-b", "127.0.0.1", "-p", str(port), "-v", "0", "tradingplatform.asgi:application")
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "tradingplatform.web", *server]
-        process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
-    try:
-        wait_for(lambda: process.poll() is not None or answers(port), 90)
-        assert process.poll() is None, log.read_text()[-3000:]
+    with web_process(port, environment | changes, log) as process:
         yield Site(f"ws://127.0.0.1:{port}", port, process)
-    finally:
-        process.terminate()
-        process.wait(90)
     assert "Traceback" not in log.read_text()
 
 

@@ -18,10 +18,10 @@ from candles.running import series_of
 from candles.timeframes import read_timeframe
 from markets.connections import broker_redis
 from tests.candles.factories import MINUTE, klines
-from tests.pages.conftest import run_python
 from tests.sockets.conftest import SYMBOLS, running
 from tests.sockets.fill_candles import COUNT, NAMES, begin
 from tests.sockets.test_depth import close_code, opened, told_by, until
+from tests.web_process import run_python
 
 LABELS = "sma:5,ema:12,rsi,macd,bollinger,stochastic"
 WELCOME = {"type": "welcome", "message": "Connected to ChartGenius WebSocket"}

@@ -11,10 +11,10 @@ from websockets.exceptions import InvalidStatus
 
 from markets.clients import FIGURES
 from markets.connections import broker_redis
-from tests.pages.conftest import run_python
 from tests.sockets.conftest import MOST_CLIENTS, SYMBOLS, running, wait_for
 from tests.sockets.raw import RawClient
 from tests.sockets.test_depth import close_code, opened, told_by, until
+from tests.web_process import run_python
 
 SYMBOL = SYMBOLS[10]
 PATH = f"/ws/depth?symbol={SYMBOL}"

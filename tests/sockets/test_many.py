@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.conftest import ROOT
 from tests.sockets.conftest import SYMBOLS, Feed
 from tests.sockets.crowd import gather
 from tests.sockets.test_depth import opened, told_by, until
+from tests.web_process import ROOT
 
 
 def test_a_hundred_clients_get_published_states_in_order(site, feed):

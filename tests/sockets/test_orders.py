@@ -10,9 +10,9 @@ import urllib.request
 import pytest
 
 from tests.dex.factories import ALICE, BOB, BTC, DEPLOYMENT, USDT
-from tests.pages.conftest import ROOT
 from tests.sockets.conftest import running
 from tests.sockets.test_depth import close_code, opened, told_by, until
+from tests.web_process import ROOT
 
 STATUSES = ("pending", "executed", "cancelled")
 FIRST = 100  # the first block; it stays

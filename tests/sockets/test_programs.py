@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.pages.conftest import ROOT
 from tests.sockets.fill_candles import COUNT, NAMES
 from tests.sockets.test_candles import minutes, say, start  # noqa: F401 - fixtures
 from tests.sockets.test_many import node
+from tests.web_process import ROOT
 
 SYMBOL = NAMES[3]
 EXAMPLES = ("candles_socket", "orderbook_socket", "chart_data_socket", "rest_api")

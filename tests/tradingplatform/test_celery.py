@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from markets.connections import broker_redis
-from tests.platform.running import ROOT
+from tests.web_process import ROOT
 from tradingplatform import launch
 from tradingplatform.celery import app
 

@@ -18,7 +18,8 @@ import psycopg
 import pytest
 import redis
 
-from tests.platform.running import OURS, ROOT, free_port
+from tests.platform.running import OURS
+from tests.web_process import ROOT, free_port
 from tradingplatform import embedded, supervisor
 from tradingplatform.env import read_file
 

@@ -13,19 +13,30 @@ export class RequestError extends Error {
   }
 }
 
-/** GET that gives parsed JSON; raises RequestError, or AbortError when `signal` says so. */
+/** GET that gives parsed JSON; raises RequestError, or AbortError when `signal` says so. An answer that breaks off is
+ * none. */
 export async function getJson(address, signal) {
   const limit = AbortSignal.timeout(PATIENCE);
-  let response;
+  let response, body;
   try {
     response = await fetch(address, { signal: signal ? AbortSignal.any([signal, limit]) : limit, headers: { Accept: "application/json" } });
-  } catch (error) {
-    if (signal?.aborted) throw error;
+    body = await response.text();
+  } catch {
+    signal?.throwIfAborted();
     throw new RequestError(0, "no_answer");
   }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new RequestError(response.status, body.code ?? "error");
-  return body;
+  const parsed = parse(body);
+  if (!response.ok) throw new RequestError(response.status, parsed?.code ?? "error");
+  if (!parsed) throw new RequestError(0, "no_answer");
+  return parsed;
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // a proxy's page, or half an answer
+  }
 }
 
 const tasks = [];

@@ -23,3 +23,36 @@ def test_every_module_is_named_in_the_head(open_page):
         loaded = {url for url in watch.requests if "/static/js/" in url}
         late[address] = loaded - set(page.evaluate(NAMED))
     assert late == {address: set() for address in PAGES}
+
+
+def test_an_answer_that_is_given_up_or_breaks_off_is_none(open_page):
+    """Its head has come, its body has not: the page must neither take it nor forget what it waits for."""
+    page, _ = open_page()
+    address = next(url for url in page.evaluate(NAMED) if "/js/poll." in url)
+    told = page.evaluate(
+        """async (address) => {
+            const { getJson } = await import(address);
+            const own = window.fetch;
+            const given = (text, end) => (_, { signal }) => Promise.resolve(new Response(new ReadableStream({
+                start(stream) {
+                    stream.enqueue(new TextEncoder().encode(text));
+                    if (end) stream.close();
+                    else signal.addEventListener("abort", () => stream.error(signal.reason));
+                },
+            })));
+            const name = (asked) => asked.then(() => "taken", ({ name, message }) => (name === "Error" ? message : name));
+            const giving = new AbortController();
+            window.fetch = given('{"step"', false);
+            const left = name(getJson("/", giving.signal));
+            setTimeout(() => giving.abort(), 50);
+            const names = [await left];
+            window.fetch = given('{"step"', true);
+            names.push(await name(getJson("/")));
+            window.fetch = given('{"step": 60}', true);
+            names.push(await name(getJson("/")));
+            window.fetch = own;
+            return names;
+        }""",
+        address,
+    )
+    assert told == ["AbortError", "no_answer", "taken"]

@@ -2,7 +2,7 @@
 
 One web process as it is deployed, its Redis, a publisher and the clients all share this machine. The peer is the plain
 way of the same libraries: a Channels consumer for each client, a group for each symbol. The same application is served
-by uvicorn, too (websockets-sansio, in a folder of its own below DATA_DIR), without the outlet that Daphne has here.
+by uvicorn, too (websockets-sansio), without the outlet that Daphne has here.
 BENCH_CLIENTS, BENCH_SECONDS and BENCH_HERTZ change the size (1000 clients over 50 symbols, 15 s, 4 Hz)."""
 
 import asyncio
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +26,7 @@ import psutil
 
 from bench import database
 from bench.tables import show
-from tradingplatform.env import data_dir
+from tests.web_process import APPLICATION, daphne, uvicorn
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = int(os.environ.get("BENCH_CLIENTS", "1000"))
@@ -34,7 +34,8 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
 HERTZ = float(os.environ.get("BENCH_HERTZ", "4"))
 SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
 READERS = 2  # processes that hold the clients
-UVICORN = ("--ws", "websockets-sansio", "--ws-ping-interval", "20", "--ws-ping-timeout", "40", "--log-level", "warning")
+
+Server = Callable[[int, str], Sequence[str]]  # the program that serves an application on a port
 
 
 class Stamp(msgspec.Struct):
@@ -230,16 +231,16 @@ def main() -> None:
     database.ready()
     fill()
     rows = [
-        measured("this project", "tradingplatform.asgi:application", "/ws/depth?symbol={symbol}", False),
-        measured("this project, uvicorn", "tradingplatform.asgi:application", "/ws/depth?symbol={symbol}", False, True),
+        measured("this project", APPLICATION, "/ws/depth?symbol={symbol}", False),
+        measured("this project, uvicorn", APPLICATION, "/ws/depth?symbol={symbol}", False, uvicorn),
         measured("Channels consumers", "bench.socket_peer:application", "/{symbol}", True),
     ]
     print(f"{CLIENTS} clients, {len(SYMBOLS)} symbols, {HERTZ:g} Hz: {CLIENTS * HERTZ:g} deliveries/s asked for")
     show(["", "deliveries/s", "skipped %", "p50 ms", "p95 ms", "p99 ms", "CPU %", "idle KiB/conn"], rows)
 
 
-def measured(name: str, application: str, path: str, channel_layer: bool, uvicorn: bool = False) -> list[object]:
-    with served(application, uvicorn) as (address, process):
+def measured(name: str, application: str, path: str, channel_layer: bool, server: Server = daphne) -> list[object]:
+    with served(application, server) as (address, process):
         found = load(
             process, address, partial(client, address, path), partial(publish, channel_layer), CLIENTS, SECONDS
         )
@@ -254,30 +255,15 @@ def fill() -> None:
     registry()
 
 
-def uvicorn_folder() -> Path:
-    """Where uvicorn is, and what it needs that we do not; fetched when it is not there."""
-    folder = data_dir(os.environ) / "bench-uvicorn"
-    if not (folder / "uvicorn").is_dir():
-        wanted = ["uvicorn>=0.35", "h11", "click"]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *wanted]
-        subprocess.run(pip, check=True)
-    return folder
-
-
 @contextmanager
-def served(application: str, uvicorn: bool = False) -> Iterator[tuple[tuple[str, int], psutil.Process]]:
+def served(application: str, server: Server = daphne) -> Iterator[tuple[tuple[str, int], psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()
-    command = [sys.executable, "-m", "tradingplatform.web", "-b", address[0], "-p", str(address[1]), "-v", "0"]
     own = {"PLATFORM_PROCESS": "web", "API_RATE_LIMIT": "0", "WEBSOCKET_MAX_CONNECTIONS": "5000"}
-    if uvicorn:
-        own["PYTHONPATH"] = f"{ROOT}:{uvicorn_folder()}"
-        command = [sys.executable, "-m", "uvicorn", "--host", address[0], "--port", str(address[1]), *UVICORN]
+    command = [sys.executable, "-m", *server(address[1], application)]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [*command, application], cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT)
         try:
             for _ in range(600):
                 with suppress(OSError), socket.create_connection(address, 1):

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +15,8 @@ import psycopg
 from tradingplatform import supervisor
 
 ROOT = Path(__file__).resolve().parents[1]
+APPLICATION = "tradingplatform.asgi:application"
+UVICORN = ("--ws", "websockets-sansio", "--ws-ping-interval", "20", "--ws-ping-timeout", "40", "--log-level", "warning")
 SHARE, MOST_SHARES = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")), 16
 
 
@@ -42,13 +44,24 @@ def new_database(purpose: str) -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def daphne(port: int, application: str = APPLICATION) -> Sequence[str]:
+    """The program that serves live sockets with an outlet of their own, as a deployment has it."""
+    return "tradingplatform.web", "-b", "127.0.0.1", "-p", str(port), "-v", "0", application
+
+
+def uvicorn(port: int, application: str = APPLICATION) -> Sequence[str]:
+    """Another server, which knows nothing of our outlets."""
+    return "uvicorn", "--host", "127.0.0.1", "--port", str(port), *UVICORN, application
+
+
 @contextmanager
-def running(port: int, environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    port: int, environment: Mapping[str, str], log: Path, server: Callable[[int], Sequence[str]] = daphne
+) -> Iterator[subprocess.Popen[bytes]]:
     """A web process that listens on the port."""
-    program = ("tradingplatform.web", "-b", "127.0.0.1", "-p", str(port), "tradingplatform.asgi:application")
     with log.open("wb") as output:
         own = {**environment, "PORT": str(port), "PLATFORM_PROCESS": "web"}
-        command = [sys.executable, "-m", *program]
+        command = [sys.executable, "-m", *server(port)]
         process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=output)
     try:
         end = time.monotonic() + 90

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 from depth.broadcast import Publication, publish, state_message
 from markets.connections import broker_redis
 from tests.depth.test_broadcast import told
-from tests.web_process import free_port, new_database, run_python
+from tests.web_process import daphne, free_port, new_database, run_python
 from tests.web_process import running as web_process
 
 SYMBOLS = [f"S{number:02}USDT" for number in range(50)]
@@ -63,11 +63,13 @@ def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def running(environment: dict[str, str], **changes: str) -> Iterator[Site]:
+def running(
+    environment: dict[str, str], server: Callable[[int], Sequence[str]] = daphne, **changes: str
+) -> Iterator[Site]:
     """A web process of its own on the shared database."""
     port = free_port()
     log = Path(environment["DATA_DIR"]) / f"web{port}.log"
-    with web_process(port, environment | changes, log) as process:
+    with web_process(port, environment | changes, log, server) as process:
         yield Site(f"ws://127.0.0.1:{port}", port, process)
     assert "Traceback" not in log.read_text()
 

@@ -212,15 +212,32 @@ def open_page(web, browser):
         watch.check()
 
 
+def opener(open_page, path: str, ready: str, usual: str = "") -> Callable[..., tuple[Any, Watch]]:
+    """`open_page` for one page, by the query alone."""
+
+    def opened(query: str = usual, **options: Any) -> tuple[Any, Watch]:
+        return open_page(path + query, ready=ready, **options)
+
+    return opened
+
+
 @pytest.fixture
 def analysis(web, open_page):
     """`analysis(query, ...)` opens the analysis page on a filled market, as `open_page` does."""
     web.run(ANALYSIS_FILL)
+    return opener(open_page, "/analysis/", "analysis", "?symbol=BTCUSDT")
 
-    def opened(query="?symbol=BTCUSDT", **options):
-        return open_page(f"/analysis/{query}", ready="analysis", **options)
 
-    return opened
+def both_ways(browser, address: str, ready: str) -> Iterator[Any]:
+    """The same page twice: as the server renders it, without scripts, and as its module of this name has drawn it."""
+    for scripted in (False, True):
+        context = browser.new_context(viewport=WIDE, java_script_enabled=scripted)
+        page = context.new_page()
+        page.goto(address)
+        if scripted:
+            drawn(page, ready)
+        yield page
+        context.close()
 
 
 def settled(page) -> None:
@@ -300,6 +317,25 @@ def told(page, text: str, index: int = 0) -> None:
     page.wait_for_function(
         "([index, text]) => document.querySelector(`#legend-${index}`)?.textContent.includes(text)", arg=[index, text]
     )
+
+
+def dragged(page, start: int, end: int, steps: int) -> None:
+    """Drags the chart between two distances from its left side, in pixels."""
+    box = page.locator("#chart").bounding_box()
+    page.mouse.move(box["x"] + start, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end, box["y"] + 200, steps=steps)
+    page.mouse.up()
+
+
+def saved_picture(page) -> tuple[str, bytes]:
+    """The name and content of the PNG that the key for it saves."""
+    with page.expect_download() as download:
+        page.keyboard.press("p")
+    content = download.value.path().read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) > 10_000
+    return download.value.suggested_filename, content
 
 
 def pixels(page, selector: str = "#chart") -> dict[tuple[int, ...], int]:

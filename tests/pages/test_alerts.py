@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pages.conftest import SHAPES, asked_in_a_minute, grave_in_all_looks, polls_until
+from tests.pages.conftest import SHAPES, asked_in_a_minute, grave_in_all_looks, opener, polls_until
 
 pytestmark = pytest.mark.browser
 SEE = """
@@ -26,11 +26,7 @@ def alerts(web, open_page):
     see(web, "BTCUSDT", 0.7)
     see(web, "BTCUSDT", 0.0)  # it has come back
     see(web, "ETHUSDT", 2.5, "AT_LEAST")
-
-    def opened(query="", **options):
-        return open_page(f"/alerts/{query}", ready="alerts", **options)
-
-    return opened
+    return opener(open_page, "/alerts/", "alerts")
 
 
 def test_the_first_answer_holds_what_was_seen_and_what_is_watched(alerts):

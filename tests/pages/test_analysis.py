@@ -15,12 +15,14 @@ from tests.pages.conftest import (
     RED,
     SHAPES,
     VIOLET,
+    dragged,
     drawn,
     grave_in_all_looks,
     legend,
     near,
     painted,
     pixels,
+    saved_picture,
     settled,
     told,
     within_a_minute,
@@ -109,12 +111,8 @@ def test_a_colour_is_chosen_in_the_menu_and_kept_in_the_address(analysis):
 
 def test_png_is_a_picture_of_the_chart(analysis):
     page, _ = analysis("?symbol=BTCUSDT&timeframe=5&indicators=sma:20,rsi:14&show=volume")
-    with page.expect_download() as download:
-        page.keyboard.press("p")
-    content = download.value.path().read_bytes()
-    assert content.startswith(b"\x89PNG")
-    assert len(content) > 10_000
-    assert download.value.suggested_filename == "BTCUSDT-SPOT-5.png"
+    name, content = saved_picture(page)
+    assert name == "BTCUSDT-SPOT-5.png"
     box = page.locator("#chart").bounding_box()
     width, height = (int.from_bytes(content[at : at + 4]) for at in (16, 20))
     assert abs(width - box["width"]) <= 2
@@ -195,10 +193,7 @@ def test_scrolling_back_loads_older_candles_and_the_picture_stays(analysis):
     oldest = page.locator("a[data-export=csv]").get_attribute("href")
     box = page.locator("#chart").bounding_box()
     for _ in range(12):
-        page.mouse.move(box["x"] + 200, box["y"] + 200)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 900, box["y"] + 200, steps=4)
-        page.mouse.up()
+        dragged(page, 200, 900, steps=4)
         page.wait_for_timeout(50)
         if held:
             break
@@ -284,10 +279,7 @@ def test_nothing_grave_in_any_look(analysis, viewport):
 def test_a_moved_picture_is_in_the_address(analysis):
     page, _ = analysis("?symbol=BTCUSDT&timeframe=15&show=")
     box = page.locator("#chart").bounding_box()
-    page.mouse.move(box["x"] + 300, box["y"] + 200)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 700, box["y"] + 200, steps=4)
-    page.mouse.up()
+    dragged(page, 300, 700, steps=4)
     page.wait_for_function("() => location.search.includes('from=')")
     page.wait_for_timeout(1700)  # what the hand has thrown comes to rest
     painted(page)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pages.conftest import AMBER, near, pixels, query
+from tests.pages.conftest import AMBER, dragged, near, pixels, query
 
 pytestmark = pytest.mark.browser
 
@@ -21,10 +21,7 @@ def test_zoom_and_scroll_are_in_the_address_and_a_double_click_resets(open_page)
     assert query(other)["from"] == zoomed["from"]
     # Dragging to the right brings older minutes, which are loaded on the way.
     for _ in range(3):
-        page.mouse.move(box["x"] + 100, box["y"] + 200)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 700, box["y"] + 200, steps=6)
-        page.mouse.up()
+        dragged(page, 100, 700, steps=6)
         page.wait_for_timeout(250)
     page.wait_for_function("from => !location.search.includes('from=' + from)", arg=zoomed["from"])
     assert any("before=" in url for url in watch.data_requests())
@@ -33,12 +30,8 @@ def test_zoom_and_scroll_are_in_the_address_and_a_double_click_resets(open_page)
 
 
 def scroll_back(page, times):
-    box = page.locator("#chart").bounding_box()
     for _ in range(times):
-        page.mouse.move(box["x"] + 100, box["y"] + 200)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 800, box["y"] + 200, steps=3)
-        page.mouse.up()
+        dragged(page, 100, 800, steps=3)
         page.wait_for_timeout(100)
 
 

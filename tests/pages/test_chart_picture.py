@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.pages import market
-from tests.pages.conftest import AMBER, BLUE, GREEN, RED, WIDE, drawn, near, painted, pixels, query
+from tests.pages.conftest import AMBER, BLUE, GREEN, RED, both_ways, near, painted, pixels, query
 
 pytestmark = pytest.mark.browser
 
@@ -27,15 +27,9 @@ def test_the_first_answer_holds_the_whole_picture_and_nothing_is_fetched_for_it(
 
 
 def test_the_script_renders_the_same_text_as_the_server(web, browser):
-    texts = []
-    for scripted in (False, True):
-        context = browser.new_context(viewport=WIDE, java_script_enabled=scripted)
-        page = context.new_page()
-        page.goto(f"{web.address}/charts/?symbol=BTCUSDT&unit=quote")
-        if scripted:
-            drawn(page, "chart")
-        texts.append(page.locator("#diff-table tbody, #bids tbody, #asks tbody, .price, #spread").all_inner_texts())
-        context.close()
+    shown = "#diff-table tbody, #bids tbody, #asks tbody, .price, #spread"
+    pages = both_ways(browser, f"{web.address}/charts/?symbol=BTCUSDT&unit=quote", "chart")
+    texts = [page.locator(shown).all_inner_texts() for page in pages]
     assert texts[0] == texts[1]
     assert any(">= " in text for text in texts[0])
 

@@ -21,6 +21,7 @@ from tests.pages.conftest import (
     legend,
     near,
     next_poll,
+    opener,
     pixels,
     polls_until,
     told,
@@ -51,11 +52,7 @@ FILL = "from tests.pages.derivative_market import fill; fill()"
 @pytest.fixture
 def derivatives(web, open_page):
     web.run(FILL)
-
-    def opened(query="?symbol=BTCUSDT", **options):
-        return open_page(f"/derivatives/{query}", ready="derivatives", **options)
-
-    return opened
+    return opener(open_page, "/derivatives/", "derivatives", "?symbol=BTCUSDT")
 
 
 def under_the_mouse(page):

@@ -5,17 +5,23 @@ import time
 
 import pytest
 
-from tests.pages.conftest import PHONE, SHAPES, WIDE, asked_in_a_minute, drawn, grave_in_all_looks, polls_until
+from tests.pages.conftest import (
+    PHONE,
+    SHAPES,
+    asked_in_a_minute,
+    both_ways,
+    drawn,
+    grave_in_all_looks,
+    opener,
+    polls_until,
+)
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def overview(open_page):
-    def opened(query="", **options):
-        return open_page(f"/{query}", ready="overview", **options)
-
-    return opened
+    return opener(open_page, "/", "overview")
 
 
 def asked(watch):
@@ -64,19 +70,13 @@ def test_a_band_beyond_the_book_is_told_as_a_lower_bound(overview):
 @pytest.mark.parametrize("sort", ["volume&dir=desc", "percentage&dir=asc", "reach&dir=asc", "age&dir=desc", "symbol"])
 def test_the_script_renders_the_same_as_the_server(web, browser, sort):
     texts = []
-    for scripted in (False, True):
-        context = browser.new_context(viewport=WIDE, java_script_enabled=scripted)
-        page = context.new_page()
-        page.goto(f"{web.address}/?depth=1.5&sort={sort}")
-        if scripted:
-            drawn(page, "overview")
+    for page in both_ways(browser, f"{web.address}/?depth=1.5&sort={sort}", "overview"):
         shown = "#overview tbody tr"
         rows = [text.rsplit("\t", 1)[0] for text in page.locator(shown).all_inner_texts()]  # without the age
         paths = page.eval_on_selector_all(
             f"{shown} path", "all => all.map((one) => (one.getAttribute('d') ?? '').length > 0)"
         )
         texts.append((rows, paths))
-        context.close()
     assert texts[0] == texts[1]
     assert len(texts[0][0]) == 4
 

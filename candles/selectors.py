@@ -1,6 +1,6 @@
 """The only way out for candles: those of any timeframe, how far each series is collected, and where it has gaps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,74 +11,15 @@ from psycopg import sql
 
 from candles import cache
 from candles.candle import Candle, SeriesKey, candle_of, judged, milliseconds_of, moment_of, with_open
+from candles.columns import Columns, columns_of, columns_of_candles
 from candles.models import Hole, SeriesState
-from candles.rollups import COLUMNS, FROM_BUCKETS, FROM_MINUTES, SERIES
+from candles.queries import ARRAY_QUERIES, BOUNDS, QUERIES
+from candles.rollups import SERIES
 from candles.timeframes import DAY, MINUTE, SPELLINGS, Timeframe
 
 MOST_CANDLES = 1000  # that one answer may hold
-
-# The oldest minute; and up to where everything is known: the newest minute's end, or the end of what the exchange
-# itself does not have.
-BOUNDS = sql.SQL("""
-    SELECT (SELECT open_time FROM candles WHERE {series} ORDER BY open_time LIMIT 1), greatest(
-        (SELECT open_time + INTERVAL '1 minute' FROM candles WHERE {series} ORDER BY open_time DESC LIMIT 1),
-        (SELECT max("end") FROM candles_holes WHERE {series}))
-""").format(series=SERIES)
-MINUTES = sql.SQL("""
-    SELECT open_time AS bucket, open_price, high_price, low_price, close_price, volume, quote_volume, trades,
-           taker_buy_volume, taker_buy_quote_volume, 1 AS minutes
-    FROM candles WHERE {series} AND open_time >= %(start)s AND open_time < %(end)s
-""").format(series=SERIES)
-SHORT = sql.SQL("""
-    SELECT {bin} AS bucket, {figures} FROM candles
-    WHERE {series} AND open_time >= %(start)s AND open_time < %(end)s GROUP BY 1
-""")
-# Parts come from an aggregate, except those of hours that were written to since: they are made of their minutes.
-PARTS = sql.SQL("""
-    WITH unrolled AS MATERIALIZED (
-        SELECT DISTINCT hour FROM candles_unrolled
-        WHERE {series} AND hour >= date_trunc('hour', %(start)s::timestamptz, 'UTC') AND hour < %(end)s
-    ), parts AS (
-        SELECT bucket, {columns} FROM {relation}
-        WHERE {series} AND bucket >= %(start)s AND bucket < %(end)s
-          AND date_trunc('hour', bucket, 'UTC') NOT IN (SELECT hour FROM unrolled)
-        UNION ALL
-        SELECT minutes.* FROM unrolled CROSS JOIN LATERAL (
-            SELECT date_bin({width}, open_time, 'epoch') AS bucket, {figures} FROM candles
-            WHERE {series} AND open_time >= hour AND open_time < hour + INTERVAL '1 hour' GROUP BY 1
-        ) AS minutes WHERE bucket >= %(start)s AND bucket < %(end)s
-    )
-""")
-# A day with such an hour is made of its hours; all others are read.
-DAY_PARTS = sql.SQL("""
-    WITH unrolled AS MATERIALIZED (
-        SELECT DISTINCT hour FROM candles_unrolled WHERE {series} AND hour >= %(start)s AND hour < %(end)s
-    ), touched AS MATERIALIZED (
-        SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day FROM unrolled
-    ), hours AS (
-        SELECT hourly.* FROM touched CROSS JOIN LATERAL (
-            SELECT bucket, {columns} FROM candles_1h
-            WHERE {series} AND bucket >= day AND bucket < day + INTERVAL '1 day'
-        ) AS hourly WHERE bucket NOT IN (SELECT hour FROM unrolled)
-        UNION ALL
-        SELECT hour, minutes.* FROM unrolled CROSS JOIN LATERAL (
-            SELECT {from_minutes} FROM candles
-            WHERE {series} AND open_time >= hour AND open_time < hour + INTERVAL '1 hour' HAVING count(*) > 0
-        ) AS minutes
-    ), parts AS (
-        SELECT bucket, {columns} FROM candles_1d
-        WHERE {series} AND bucket >= %(start)s AND bucket < %(end)s AND bucket NOT IN (SELECT day FROM touched)
-        UNION ALL
-        SELECT date_trunc('day', bucket, 'UTC') AS day, {from_buckets} FROM hours GROUP BY day
-    )
-""").format(series=SERIES, columns=COLUMNS, from_minutes=FROM_MINUTES, from_buckets=FROM_BUCKETS)
-WHOLE = sql.SQL("{parts} SELECT bucket, {columns} FROM parts")
-GROUPED = sql.SQL("{parts} SELECT {bin} AS bucket, {figures} FROM parts GROUP BY 1")
-# Opening times as epoch seconds: to read a thousand of them as texts takes as long as all else together.
-ORDERED = sql.SQL("""
-    SELECT extract(epoch FROM bucket)::bigint, {columns} FROM ({made}) AS made ORDER BY bucket {direction}
-    LIMIT %(limit)s
-""")
+ROW = 11  # columns of a candle in a row of a query; arrays stand behind them
+Rows = list[tuple[Any, ...]]
 
 MISSING = sql.SQL("""
     WITH known AS (
@@ -149,9 +90,6 @@ class Beginning:
     heard_at: int | None
 
 
-SOURCES = (("candles_1d", 1440), ("candles_1h", 60), ("candles_15m", 15))  # each with its minutes
-
-
 @dataclass(frozen=True, slots=True)
 class Overall:
     """All series together: `done` of `total` minutes that their exchanges have within the wanted time; `lacked_minutes`
@@ -168,47 +106,6 @@ class Overall:
     last: datetime | None
 
 
-def _bin(timeframe: Timeframe, time: str) -> sql.Composable:
-    """The opening time of the candle that holds a column's moment."""
-    if not timeframe.minutes:
-        return sql.SQL("date_trunc('month', {}, 'UTC')").format(sql.Identifier(time))
-    origin = "1970-01-05T00:00:00Z" if timeframe.minutes % (7 * 1440) == 0 else "1970-01-01T00:00:00Z"
-    width = f"{timeframe.minutes} minutes"
-    return sql.SQL("date_bin({}, {}, {})").format(sql.Literal(width), sql.Identifier(time), sql.Literal(origin))
-
-
-def _made(timeframe: Timeframe) -> sql.Composable:
-    """The query that makes a timeframe's candles: short ones of minutes, longer ones of what divides them."""
-    minutes = timeframe.minutes
-    if minutes == 1:
-        return MINUTES
-    if minutes and minutes < 15:
-        return SHORT.format(bin=_bin(timeframe, "open_time"), figures=FROM_MINUTES, series=SERIES)
-    relation, own = next((relation, own) for relation, own in SOURCES if minutes % own == 0)
-    if relation == "candles_1d":
-        parts: sql.Composable = DAY_PARTS
-    else:
-        parts = PARTS.format(
-            series=SERIES,
-            columns=COLUMNS,
-            relation=sql.Identifier(relation),
-            width=sql.Literal(f"{own} minutes"),
-            figures=FROM_MINUTES,
-        )
-    if minutes == own:
-        return WHOLE.format(parts=parts, columns=COLUMNS)
-    return GROUPED.format(parts=parts, bin=_bin(timeframe, "bucket"), figures=FROM_BUCKETS)
-
-
-QUERIES = {
-    (timeframe.name, newest): ORDERED.format(
-        columns=COLUMNS, made=_made(timeframe), direction=sql.SQL("DESC" if newest else "ASC")
-    )
-    for timeframe in set(SPELLINGS.values())
-    for newest in (True, False)
-}
-
-
 def candles(
     key: SeriesKey,
     timeframe: Timeframe,
@@ -223,6 +120,30 @@ def candles(
     Two queries, more where minutes are missing by the hundred; none when the cache has the answer."""
     question = _question(key, timeframe, now, start, end, limit)
     return [] if question is None else _answer(question, now)[0]
+
+
+def columns(
+    key: SeriesKey,
+    timeframe: Timeframe,
+    now: datetime,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    limit: int = MOST_CANDLES,
+) -> Columns:
+    """What `candles` gives, as arrays: for whoever computes. As many queries, never from the cache."""
+    question = _question(key, timeframe, now, start, end, limit)
+    if question is None:
+        return columns_of_candles([])
+    minute, _, _ = cache.look(question, now)
+    settled, stretches = _stretches(question, ARRAY_QUERIES, lambda rows: len(rows[0][-1]) // 8 if rows else 0)
+    found = [row for rows in stretches for row in rows]
+    last = [_candle(found[-1], timeframe.minutes)] if found else []
+    last = _judged(last, timeframe, settled or now, now)
+    closed = columns_of([row[ROW:] for row in found], timeframe)
+    if minute := _beyond(minute, settled):
+        last = _with_open(last, minute, question, now, len(closed) + len(last))
+    whole = columns_of_candles(last).after(closed)
+    return whole.cut(slice(-limit, None) if question.first is None else slice(limit))
 
 
 def newest(key: SeriesKey, timeframe: Timeframe, now: datetime) -> Newest | None:
@@ -295,46 +216,66 @@ def _answer(question: cache.Question, now: datetime) -> tuple[list[Candle], date
         cache.keep(question, version, known)
     found = _judged(known.candles, question.timeframe, known.settled or now, now)
     heard_at = known.settled
-    if minute is not None and (known.settled is None or moment_of(minute.kline.open_time) >= known.settled):
-        found = _with_open(found, candle_of(minute.kline, closed=False), question, now)
+    if minute := _beyond(minute, known.settled):
+        found = _with_open(found, minute, question, now, len(found))
         heard_at = moment_of(minute.heard_at)
     return (found[-question.limit :] if question.first is None else found[: question.limit]), heard_at
 
 
-def _with_open(found: list[Candle], minute: Candle, question: cache.Question, now: datetime) -> list[Candle]:
-    """The candles with what is known of the open minute added to the one that holds it."""
-    opening = question.timeframe.open_of(minute.open_time)
+def _with_open(
+    found: list[Candle], minute: cache.OpenMinute, question: cache.Question, now: datetime, count: int
+) -> list[Candle]:
+    """The candles, at least the newest of `count`, with what is known of the open minute added to the one that holds
+    it."""
+    opened = candle_of(minute.kline, closed=False)
+    opening = question.timeframe.open_of(opened.open_time)
     if opening > question.last or (question.first is not None and opening < question.first):
         return found
     joins = bool(found) and found[-1].open_time == opening
-    if not joins and question.first is not None and len(found) >= question.limit:
+    if not joins and question.first is not None and count >= question.limit:
         return found
-    return with_open(found, minute, question.timeframe, now)
+    return with_open(found, opened, question.timeframe, now)
+
+
+def _beyond(minute: cache.OpenMinute | None, settled: datetime | None) -> cache.OpenMinute | None:
+    """The open minute, unless more is known of it: that it is over."""
+    known = minute is not None and (settled is None or moment_of(minute.kline.open_time) >= settled)
+    return minute if known else None
 
 
 def _stored(question: cache.Question) -> cache.Stored:
-    """What the database answers: one stretch of `limit` candles, or longer and longer ones until enough are found."""
+    """What the database answers."""
+    settled, stretches = _stretches(question, QUERIES, len)
+    newest_first = question.first is None
+    rows = [row for stretch in stretches for row in (reversed(stretch) if newest_first else stretch)]
+    return cache.Stored(settled, [_candle(row, question.timeframe.minutes) for row in rows])
+
+
+def _stretches(
+    question: cache.Question, queries: Mapping[tuple[str, bool], sql.Composable], count: Callable[[Rows], int]
+) -> tuple[datetime | None, list[Rows]]:
+    """Up to where all is known, and the rows of one stretch of `limit` candles, or of longer and longer ones until
+    enough are found, the oldest stretch first; `count` tells how many candles are in rows."""
     key, timeframe, limit = question.key, question.timeframe, question.limit
+    newest_first = question.first is None
+    found, parts, size = 0, [], limit
     with connection.cursor() as cursor:
         cursor.execute(BOUNDS, _named(key))
         oldest, until = cursor.fetchone()
         if oldest is None:
-            return cache.Stored(until, [])
-        newest_first = question.first is None
+            return until, []
         low = max(timeframe.open_of(oldest), question.first or timeframe.open_of(oldest))
         high = timeframe.end_of(min(question.last, timeframe.open_of(until - MINUTE)))
-        rows: list[tuple[Any, ...]] = []
-        size = limit
-        while low < high and len(rows) < limit:
+        while low < high and found < limit:
             cut = timeframe.shift(high, -size) if newest_first else timeframe.shift(low, size)
             start, end = (max(low, cut), high) if newest_first else (low, min(high, cut))
-            asked = {**_named(key), "start": start, "end": end, "limit": limit - len(rows)}
-            cursor.execute(QUERIES[timeframe.name, newest_first], asked)
-            rows += cursor.fetchall()
+            asked = {**_named(key), "start": start, "end": end, "limit": limit - found}
+            cursor.execute(queries[timeframe.name, newest_first], asked)
+            parts.append(cursor.fetchall())
+            found += count(parts[-1])
             low, high = (low, start) if newest_first else (end, high)
             size *= 4
-    ordered = reversed(rows) if newest_first else rows
-    return cache.Stored(until, [_candle(row, timeframe.minutes) for row in ordered])
+    return until, parts[::-1] if newest_first else parts
 
 
 def _named(key: SeriesKey) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from candles import formulas, levels
 from candles.analysis import WANTED, Analysis, analyse
 from candles.backtest import Outcome, backtest
 from candles.candle import Candle, SeriesKey
+from candles.columns import Columns
 from candles.indicators import Lines, Request, Series, compute, lead
 from candles.models import RuleOutcome
-from candles.selectors import MOST_CANDLES, candles
+from candles.selectors import MOST_CANDLES, candles, columns
 from candles.timeframes import DAY, HOUR, Timeframe, read_timeframe
 
 PROFILE_ROWS = 24
 VALUE_AREA = 0.7
 MOST_LEAD = 3000  # candles before the window; means of long periods are then as true as 1e-9 allows for periods to 250
-LEADS = 250
 HOURLY = read_timeframe("1H")
 TESTED = 5000  # candles that a backtest looks at while there is no longer one
 TRUSTED = timedelta(days=3)  # a stored backtest is made anew every day; if it is older than this something is wrong
@@ -27,10 +27,10 @@ TRUSTED = timedelta(days=3)  # a stored backtest is made anew every day; if it i
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Indicators over `candles`, oldest first. `missing`: candles of the stretch (lead included) that are not there,
+    """Indicators over `candles`. `missing`: candles of the stretch (lead included) that are not there,
     and `incomplete` those that lack minutes: what is computed over them is as if they had not been."""
 
-    candles: list[Candle]
+    candles: Columns
     lines: dict[str, Lines]
     missing: int
     incomplete: int
@@ -85,25 +85,18 @@ def indicators(
     """The requests over candles that open within `start` to `end` (both included; the newest `limit` without `start`),
     with as many candles before them as their values need. The open candle is the last one where it is in the range.
 
-    At most four queries, two without `start`; none when the cache has the candles."""
+    At most four queries, two without `start`, more where minutes are missing by the hundred."""
     before = min(MOST_LEAD, lead(requests))
     if start is None:
-        whole = candles(key, timeframe, now, None, end, limit + _rounded(before))
-        window = whole[-limit:]
+        whole = columns(key, timeframe, now, None, end, limit + before)
+        window = whole.cut(slice(-limit, None))
     else:
-        window = candles(key, timeframe, now, start, end, limit)
-        earlier = candles(key, timeframe, now, None, timeframe.shift(window[0].open_time, -1), before) if window else []
-        whole = [*earlier, *window]
-    if not window:
-        return Computed([], compute(series_of([], timeframe), requests), 0, 0)
-    series = series_of(whole, timeframe)
-    incomplete = sum(not candle.complete for candle in whole)
-    return Computed(window, compute(series, requests), series.missing, incomplete)
-
-
-def _rounded(before: int) -> int:
-    """A lead that several sets of indicators share, and with it the cached candles."""
-    return -(-before // LEADS) * LEADS
+        whole = window = columns(key, timeframe, now, start, end, limit)
+        if len(window):
+            earlier = timeframe.shift(window.opens_at(0), -1)
+            whole = window.after(columns(key, timeframe, now, None, earlier, before))
+    series = whole.series(timeframe)
+    return Computed(window, compute(series, requests), series.missing, whole.incomplete)
 
 
 def closed(key: SeriesKey, timeframe: Timeframe, now: datetime, count: int) -> list[Candle]:

@@ -21,7 +21,7 @@ from api.times import epoch_ms
 from api.views.candles import key_of
 from candles import selectors
 from candles.analysis import FEWEST
-from candles.candle import Candle
+from candles.columns import Columns
 from candles.indicators import INDICATORS, MOST_INDICATORS, InvalidIndicator, Request, parse, plain
 from candles.technical import Computed, indicators
 from candles.timeframes import SPELLINGS, TIMEFRAMES, Timeframe
@@ -162,17 +162,17 @@ def _view(choice: Choice) -> dict[str, int | None]:
 def _columns(made: Computed) -> dict[str, Any]:
     count = len(made.candles)
     return {
-        "candles": [_row(candle) for candle in made.candles],
+        "candles": _rows(made.candles),
         "indicators": {label: plain(lines, count) for label, lines in made.lines.items()},
         "missing": made.missing,
     }
 
 
-def _row(candle: Candle) -> tuple[Any, ...]:
+def _rows(found: Columns) -> list[tuple[Any, ...]]:
     """Time (epoch s), open, high, low, close, volume, trades, closed, minutes, minutes of a whole one."""
-    prices = (float(value) for value in (candle.open, candle.high, candle.low, candle.close, candle.volume))
-    counts = (candle.trades, candle.closed, candle.minutes, candle.expected)
-    return (int(candle.open_time.timestamp()), *prices, *counts)
+    prices = (found.open, found.high, found.low, found.close, found.volume)
+    counts = (found.trades, found.closed, found.minutes, found.expected)
+    return list(zip(*(column.tolist() for column in (found.times, *prices, *counts)), strict=True))
 
 
 def _progress(row: Symbol, now: datetime) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def _kept(where: results.Place, make: Callable[[], dict[str, Any]]) -> HttpRespo
 def _indicators(symbol: Symbol, asked: dict[str, Any], now: datetime) -> dict[str, Any]:
     moments = (asked.get("from"), asked.get("to"))
     made = indicators(key_of(symbol), asked["length"], asked["indicators"], now, *moments, asked["limit"])
-    if not made.candles and asked.get("from") is None:
+    if not len(made.candles) and asked.get("from") is None:
         raise no_data(symbol.name)
     count = len(made.candles)
     return {
@@ -77,9 +77,9 @@ def _indicators(symbol: Symbol, asked: dict[str, Any], now: datetime) -> dict[st
         "symbol": symbol.name,
         "marketType": symbol.market,
         "timeframe": asked["timeframe"],
-        "timestamps": [epoch_ms(candle.open_time) for candle in made.candles],
+        "timestamps": (made.candles.times * 1000).tolist(),
         "indicators": {label: _lines(lines, count) for label, lines in made.lines.items()},
-        "closed": all(candle.closed for candle in made.candles[-1:]),
+        "closed": bool(made.candles.closed.all()),
         "missing": made.missing,
         "incomplete": made.incomplete,
     }

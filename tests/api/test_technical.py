@@ -77,9 +77,9 @@ def test_a_repaired_candle_is_in_the_next_answer(client, stored):
 
 
 def test_a_kept_answer_asks_the_database_for_nothing_but_the_symbol(client, stored, django_assert_max_num_queries):
-    get(client)
+    get(client, indicators="sma:20", limit=50)
     with django_assert_max_num_queries(2):
-        assert get(client).status_code == 200
+        assert get(client, indicators="sma:20", limit=50).status_code == 200
 
 
 def test_an_analysis(client, stored):

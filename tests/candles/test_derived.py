@@ -43,14 +43,13 @@ def stored(timeframe=ONE):
 def anew(timeframe, now):
     """As the API computes them for the newest candles, in the table's shape."""
     made = indicators(BTC, timeframe, REQUESTS, now, limit=1000)
-    count = sum(candle.closed for candle in made.candles)
+    count = int(made.candles.closed.sum())
     cut = slice(None, None if count == len(made.candles) else -1)
     lines = {
         label: {name: values[cut][-count:] for name, values in one.items() if not name.startswith("ahead")}
         for label, one in made.lines.items()
     }
-    candles = [candle for candle in made.candles if candle.closed]
-    return {(at, name): value for at, name, value in values_of(lines, series_of(candles, timeframe), 0)}
+    return {(at, name): value for at, name, value in values_of(lines, made.candles.cut(cut).series(timeframe), 0)}
 
 
 def same(found, wanted):

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from candles import cache, rollups
 from candles.candle import aggregate, candle_of, milliseconds_of
 from candles.models import MinuteCandle, UnrolledHour
-from candles.selectors import candles
+from candles.selectors import candles, columns
 from candles.services import KlineAnswer, refresh, roll_up, store_answers, store_klines
 from candles.timeframes import TIMEFRAMES
 from markets.storage import storage_name
 from tests.candles.conftest import empty
 from tests.candles.factories import BTC, ETH, MINUTE, figures, kline, klines, noon
+from tests.candles.test_columns import same
 
 # The end of a year that is also the middle of a week, and a leap day: weeks, months and years end here.
 TURNS = (datetime(2025, 12, 31, tzinfo=UTC), datetime(2024, 2, 28, 12, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC))
@@ -47,6 +48,7 @@ def check(key, now=NOW):
         told = candles(key, timeframe, now)
         assert [figures(one) for one in told] == [figures(one) for one in scratch], timeframe
         assert [(one.closed, one.expected) for one in told] == [(one.closed, one.expected) for one in scratch]
+        same(columns(key, timeframe, now), told)
 
 
 BATCHES = st.builds(

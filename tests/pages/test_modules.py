@@ -40,7 +40,8 @@ def test_an_answer_that_is_given_up_or_breaks_off_is_none(open_page):
                     else signal.addEventListener("abort", () => stream.error(signal.reason));
                 },
             })));
-            const name = (asked) => asked.then(() => "taken", ({ name, message }) => (name === "Error" ? message : name));
+            const told = ({ name, message }) => (name === "Error" ? message : name);
+            const name = (asked) => asked.then(() => "taken", told);
             const giving = new AbortController();
             window.fetch = given('{"step"', false);
             const left = name(getJson("/", giving.signal));

@@ -13,7 +13,8 @@ from collector.models import StreamEvent
 from markets.models import Symbol
 from tests.collector.feeding import KEYS, NAMES, running, skipped, until, wrong_bands, wrong_states
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+SECONDS = float(os.environ.get("FEED_FAULT_SECONDS", "5"))
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300 + 2 * SECONDS)]
 
 
 def synced_after(listener, moment, keys=KEYS):
@@ -57,14 +58,13 @@ def never_wrong(listener):
 def test_all_faults_at_once(live, listener):
     """Some seconds of losses, doubles, disorder, nonsense and late snapshots, with cuts, silence and announced ends
     between; FEED_FAULT_SECONDS makes it longer, as the soak does."""
-    seconds = float(os.environ.get("FEED_FAULT_SECONDS", "5"))
     for kind, share in (("drop", 0.03), ("double", 0.05), ("reorder", 0.03), ("corrupt", 0.02)):
         live.fault(kind, probability=share)
     live.fault("late_snapshot", age_ms=1500, probability=0.5)
     begun = time.monotonic()
     with running(Feed()) as feed:
         until(synced_after(listener, 0))
-        end, turn = time.monotonic() + seconds, 0
+        end, turn = time.monotonic() + SECONDS, 0
         while time.monotonic() < end:
             time.sleep(2.4)
             turn += 1
@@ -83,7 +83,7 @@ def test_all_faults_at_once(live, listener):
     assert {"GAP_DETECTED", "UPDATE_FAILED", "SNAPSHOT_LOADED", "RECONNECTING"} <= set(kinds)
     assert kinds.total() < 600 * (1 + (time.monotonic() - begun) / 60)
     right = sum(body["wsStatus"] == "connected" for body in listener.updates())
-    print(f"{seconds:.0f} s of faults: {len(listener.updates())} states, {right} right, 0 wrong; {resyncs} resyncs")
+    print(f"{SECONDS:.0f} s of faults: {len(listener.updates())} states, {right} right, 0 wrong; {resyncs} resyncs")
     print("  ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
 
 

@@ -37,13 +37,13 @@ function where(row) {
 function draw() {
   const rows = state.data.map((row) => {
     const line = document.createElement("tr");
-    const back = row.resolvedAt === null ? cell("–", { "data-tip": "Not seen to have come back" }) : cell(`after ${age(row.resolvedAt - row.timestamp)}`, { "data-tip": `${clock(row.resolvedAt, "exact")} ${zoneName()}` });
+    const back = row.resolvedAt === null ? cell("–", { "data-name": "came back", "data-tip": "Not seen to have come back" }) : cell(`after ${age(row.resolvedAt - row.timestamp)}`, { "data-name": "came back", "data-tip": `${clock(row.resolvedAt, "exact")} ${zoneName()}` });
     line.append(
       cell(clock(row.timestamp, "moment"), { "data-tip": `${clock(row.timestamp, "exact")} ${zoneName()}` }),
       where(row),
-      cell(shown(row.value), { class: "bound", "data-bound": row.bound, "data-tip": { at_least: "At least: not all of it is known", at_most: "At most: not all of it is known" }[row.bound] }),
-      cell(row.unit, { class: "words" }),
-      cell(shown(row.threshold)),
+      cell(shown(row.value), { class: "bound", "data-name": "value", "data-bound": row.bound, "data-tip": { at_least: "At least: not all of it is known", at_most: "At most: not all of it is known" }[row.bound] }),
+      cell(row.unit, { class: "words unit-of" }),
+      cell(shown(row.threshold), { "data-name": "limit" }),
       back,
       cell(row.rule, { class: "words", title: row.message }),
     );

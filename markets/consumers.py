@@ -159,7 +159,8 @@ class Socket:
     async def _close(self, code: int) -> None:
         await asyncio.sleep(0)  # a frame that was just put may leave first
         self.writer.stop()
-        await self._send({"type": "websocket.close", "code": code})
+        with contextlib.suppress(OSError, RuntimeError):  # it has gone, or was cut while the close waited for room
+            await self._send({"type": "websocket.close", "code": code})
 
 
 def _decoded(text: str | bytes) -> dict[str, Any]:

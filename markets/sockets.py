@@ -4,13 +4,17 @@ A client that reads too slowly skips messages instead of queueing them: what wai
 kind, always the newest."""
 
 import asyncio
+import socket
 import struct
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
 OUTLET = "platform.outlet"  # the ASGI extension by which a server offers an Outlet of its own
+SEND_BUFFER = 64 * 1024  # bytes that the kernel holds for one live client; what is older than that is of no use
+CLOSE_SECONDS = 5.0  # for a client to answer a close; then its connection is cut
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -53,17 +57,26 @@ class Outlet(Protocol):
 
     def write(self, frame: Frame) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """The last frame has left; a client that does not take its close either is cut in CLOSE_SECONDS."""
 
 
 class SendOutlet:
-    """An outlet over ASGI's own `send`, for servers that offer none: full while one frame is on its way."""
+    """An outlet over ASGI's own `send`, for servers that offer none: full while one frame is on its way.
+
+    `send` alone waits for whoever does not read, and so do closes: it is the connection below that has little room, and
+    that can be cut."""
 
     def __init__(self, send: Send) -> None:
         self.full = False
         self.drained: Callable[[], None] = lambda: None
         self._send = send
         self._sending: asyncio.Task[None] | None = None
+        self._transport = _below(send)
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(0)  # `send` waits as soon as the kernel takes no more
+            with suppress(OSError):  # the client has gone already
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def write(self, frame: Frame) -> None:
         self.full = True
@@ -80,6 +93,14 @@ class SendOutlet:
     def close(self) -> None:
         if self._sending is not None:
             self._sending.cancel()
+        if self._transport is not None:  # of no effect where it is closed by then
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
+
+
+def _below(send: Send) -> asyncio.Transport | None:
+    """The connection below `send`, where that is a method of its protocol, as uvicorn's is."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    return transport if hasattr(transport, "set_write_buffer_limits") else None
 
 
 @dataclass(slots=True)

@@ -16,12 +16,10 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, tcp
 
-from markets.sockets import OUTLET, Frame
+from markets.sockets import CLOSE_SECONDS, OUTLET, SEND_BUFFER, Frame
 
 logger = logging.getLogger(__name__)
 
-SEND_BUFFER = 64 * 1024  # bytes that the kernel holds for one live client; what is older than that is of no use
-CLOSE_SECONDS = 5.0  # for a client to answer a close; then its connection is cut
 SOCKET_OPTIONS = {
     # A client is dead when it answers neither a ping nor anything else for a minute.
     "ping_interval": 20,

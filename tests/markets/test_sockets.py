@@ -2,12 +2,13 @@
 
 import asyncio
 import struct
+from socket import SO_SNDBUF, SOL_SOCKET
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from markets.consumers import HEARTBEAT, HEARTBEAT_SECONDS, SLOW_SECONDS, Socket
-from markets.sockets import COUNTERS, Frame, SendOutlet, Writer
+from markets.sockets import COUNTERS, SEND_BUFFER, Frame, SendOutlet, Writer
 
 
 class FakeOutlet:
@@ -113,6 +114,50 @@ def test_a_server_without_an_outlet_of_its_own_is_waited_for():
         while len(sent) < 2:
             await asyncio.sleep(0)
         assert sent == ["0", "4"]
+
+    asyncio.run(run())
+
+
+class Connection:
+    """A server's protocol that waits with `send` until its client reads, which it does not."""
+
+    def __init__(self):
+        self.transport = self
+        self.limits, self.options = [], []
+        self.cut = asyncio.Event()
+
+    def set_write_buffer_limits(self, high):
+        self.limits.append(high)
+
+    def get_extra_info(self, name):
+        return {"socket": self}[name]
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+    def abort(self):
+        self.cut.set()
+
+    async def send(self, message):
+        await self.cut.wait()
+        raise ConnectionError
+
+
+def test_a_client_that_does_not_even_take_its_close_is_cut(monkeypatch):
+    monkeypatch.setattr("markets.sockets.CLOSE_SECONDS", 0.01)
+
+    async def run():
+        connection = Connection()
+        client = Socket({}, None, connection.send)
+        assert connection.limits == [0]
+        assert connection.options == [(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)]
+        client.writer.put("state", Frame(b"x"))
+        client.writer.put("state", Frame(b"y"))
+        await asyncio.sleep(0.05)
+        assert not connection.cut.is_set()
+        client.tick(client.writer.blocked_since + SLOW_SECONDS + 1)
+        await asyncio.wait_for(client._closing, 30)  # it ends well, though its close never left
+        assert connection.cut.is_set()
 
     asyncio.run(run())
 

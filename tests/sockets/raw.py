@@ -49,3 +49,16 @@ class RawClient:
             message = json.loads(payload) if opcode == 1 else {}
             if message.get("type") == "update":
                 return message["seq"]
+
+    def rest(self):
+        """The texts that still come, up to the end of the connection, and the code of its close if that came."""
+        texts = []
+        try:
+            while True:
+                opcode, payload = self.frame()
+                if opcode == 8:
+                    return texts, int.from_bytes(payload[:2], "big")
+                if opcode == 1:
+                    texts.append(payload)
+        except (EOFError, OSError):
+            return texts, None

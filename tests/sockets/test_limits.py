@@ -1,33 +1,20 @@
 """What keeps live sockets alive for everybody: origins, the limit, floods, sizes, slow readers, ends."""
 
 import json
-import re
-import socket
 from contextlib import ExitStack
 
 import pytest
 import requests
 from websockets.exceptions import InvalidStatus
 
-from markets.clients import FIGURES
-from markets.connections import broker_redis
 from tests.sockets.conftest import MOST_CLIENTS, SYMBOLS, running, wait_for
 from tests.sockets.raw import RawClient
+from tests.sockets.stalled import catch_up, figures, stall
 from tests.sockets.test_depth import close_code, opened, told_by, until
 from tests.web_process import run_python
 
 SYMBOL = SYMBOLS[10]
 PATH = f"/ws/depth?symbol={SYMBOL}"
-MOST_HELD = 6000  # frames that kernels may hold for a reader that stalls
-
-
-def figures(site):
-    """The web process's own numbers as Prometheus reads them."""
-    name = f"{socket.gethostname()}:{site.process.pid}"
-    wait_for(lambda: broker_redis().hexists(FIGURES, name))  # an emptied Redis has it again soon
-    text = requests.get(f"{site.http}/metrics", timeout=30).text
-    found = re.findall(rf'^trading_socket_(\w+){{process="{name}"}} (\S+)$', text, re.MULTILINE)
-    return {figure.removesuffix("_total"): float(number) for figure, number in found}
 
 
 @pytest.mark.parametrize(
@@ -91,49 +78,25 @@ def test_a_slow_reader_skips_and_harms_nobody_and_is_closed_at_last(site, feed):
     """A stalled client's states are replaced by newer ones; whoever reads beside it gets every one."""
     feed.publish(SYMBOL)
     slow = RawClient(site, PATH)
-    before = figures(site)
+    before = figures(site)["closed_slow"]
     with opened(site, PATH) as client:
         told_by(client)
-        count = 0
-        while figures(site)["frames_skipped"] - before["frames_skipped"] < 50 and count < MOST_HELD:
-            for _ in range(20):
-                feed.publish(SYMBOL)
-                message = until(client, lambda message: message["type"] == "update")
-                assert message["seq"] == len(feed.published["SPOT", SYMBOL])
-            count += 20
-        assert count < MOST_HELD
-        wait_for(lambda: figures(site)["closed_slow"] > before["closed_slow"])
-        numbers = []
-        try:
-            while True:
-                opcode, payload = slow.frame()
-                if opcode == 1 and json.loads(payload)["type"] == "update":
-                    assert payload in feed.published["SPOT", SYMBOL]
-                    numbers.append(json.loads(payload)["seq"])
-                elif opcode == 8:
-                    assert int.from_bytes(payload[:2], "big") == 1008
-                    break
-        except (EOFError, OSError):
-            pass  # it was cut before it read the close
+        stall(site, feed, SYMBOL, [client])
+        wait_for(lambda: figures(site)["closed_slow"] > before)
+        texts, code = slow.rest()
+        assert code in {1008, None}  # None: it was cut before it read the close
+        updates = [text for text in texts if json.loads(text)["type"] == "update"]
+        assert set(updates) <= set(feed.published["SPOT", SYMBOL])
+        numbers = [json.loads(text)["seq"] for text in updates]
         assert numbers == sorted(numbers)
-        assert len(numbers) < count / 2  # what was held for it was bounded
+        assert len(numbers) < len(feed.published["SPOT", SYMBOL]) / 2  # what was held for it was bounded
 
 
 def test_a_slow_reader_that_catches_up_goes_on_with_the_latest(site, feed):
     feed.publish(SYMBOL)
     slow = RawClient(site, PATH)
-    before = figures(site)["frames_skipped"]
-    while figures(site)["frames_skipped"] - before < 50:
-        for _ in range(20):
-            feed.publish(SYMBOL)
-    newest = len(feed.published["SPOT", SYMBOL])
-    seen = [slow.update()]
-    while seen[-1] < newest:
-        seen.append(slow.update())
-    assert seen == sorted(set(seen))
-    assert len(seen) < newest - 50
-    feed.publish(SYMBOL)
-    assert slow.update() == newest + 1
+    stall(site, feed, SYMBOL)
+    catch_up(feed, SYMBOL, slow)
     slow.socket.close()
 
 

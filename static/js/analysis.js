@@ -103,7 +103,8 @@ function take(next) {
   if (!elsewhere && before.indicators === choice.indicators) {
     draw();
     if (choice.from !== before.from || choice.to !== before.to) chart.lookAt(choice);
-    return shown().has("depth") && depth.from === null ? askBeside() : undefined;
+    if (!whole.behind && shown().has("depth") && depth.from === null) askBeside(); // else with the picture that comes
+    return;
   }
   older?.abort();
   older = null;
@@ -117,6 +118,8 @@ function failed(error, delay) {
 
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
+  older?.abort(); // of the picture that was there
+  older = null;
   state = fresh;
   candles = new Candles(state.minutes, new Set(labels().filter((label) => menu.read(label).indicator?.whole)));
   candles.take(state);
@@ -136,7 +139,7 @@ function replace(fresh, elsewhere) {
   draw(elsewhere);
   if (elsewhere) chart.lookAt(choice);
   poller.postpone();
-  if (elsewhere) askBeside();
+  if (elsewhere || (shown().has("depth") && depth.from === null)) askBeside();
 }
 
 function keyOfDepth() {
@@ -323,14 +326,7 @@ function tooFew() {
 }
 
 async function askDepth(from, signal) {
-  depth.problem = "";
-  try {
-    if (!(await depth.fetch(choice, state.minutes, from, Math.floor(pill.serverNow() / 1000), signal))) return;
-  } catch (error) {
-    if (error.name === "AbortError" || error.status !== 404) throw error;
-    depth.problem = "its depth is not collected";
-  }
-  draw();
+  if (await depth.fetch(choice, state.minutes, from, Math.floor(pill.serverNow() / 1000), signal)) draw();
 }
 
 async function loadOlder() {

@@ -32,7 +32,8 @@ export class Depth {
     return minutes && minutes < 60 ? 60 : minutes && minutes < 1440 ? 3600 : 86400;
   }
 
-  /** Asks for what is missing between two moments (epoch seconds): the newest first. Gives whether anything came. */
+  /** Asks for what is missing between two moments (epoch seconds): the newest first. Gives whether there is
+   * anything to show of it: points, or a problem. */
   async fetch(choice, minutes, from, now, signal) {
     const key = this.key;
     const span = STRETCH[this.step(minutes)];
@@ -42,8 +43,18 @@ export class Depth {
     if (start >= to) return false;
     if (newest) this.askedAt = performance.now();
     const query = { symbol: choice.symbol, marketType: choice.market, depth: choice.depth, type: "both", from: Math.floor(start), to: Math.floor(to) };
-    const body = await getJson(`${this.url}?${new URLSearchParams(query)}`, signal);
-    if (key !== this.key) return false;
+    let body;
+    this.problem = "";
+    try {
+      body = await getJson(`${this.url}?${new URLSearchParams(query)}`, signal);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
+    if (key !== this.key) return false; // what came is of another choice
+    if (!body) {
+      this.problem = "its depth is not collected";
+      return true;
+    }
     for (const point of body.data) this.points.set(point.time, { ...point, step: STEPS[body.interval] });
     if (newest) this.until = to;
     this.from = Math.min(this.from ?? Infinity, start);

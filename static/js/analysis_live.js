@@ -19,7 +19,7 @@ export class LiveCandles extends KeptSocket {
 
   /** Whether the socket tells what there is, so that nobody needs to ask. */
   get on() {
-    return this.live && this.socket !== null && performance.now() - this.toldAt < FRESH;
+    return this.live && this.socket?.readyState === WebSocket.OPEN && performance.now() - this.toldAt < FRESH;
   }
 
   /** From now on this series with these indicators (labels). */

@@ -118,6 +118,8 @@ function redraw(before) {
 
 /** A whole new state; `elsewhere` says that the picture in view has nothing to do with the last one. */
 function replace(fresh, elsewhere) {
+  older?.abort(); // of the picture that was there
+  older = null;
   state = withNewer(state, fresh);
   liquidity = new Liquidity(state.step, state.series);
   other = otherOf(state);

@@ -79,9 +79,11 @@ export class Freshness extends Pill {
   }
 
   async askCauses(market) {
+    const { key } = this;
     this.asked[market] = this.questions()[market];
     const query = new URLSearchParams({ symbol: this.state.symbol, marketType: market });
     const body = await getJson(`${this.urls.gapsUrl}?${query}`).catch(() => ({}));
+    if (key !== this.key) return; // another symbol has been chosen meanwhile
     this.causes[market] = (body.stats?.gaps ?? []).map((gap) => ({ from: seconds(gap.from), to: seconds(gap.to), cause: gap.cause }));
   }
 

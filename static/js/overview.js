@@ -82,8 +82,6 @@ function refreshControls() {
   if (filter.value.trim().toUpperCase() !== (choice.q ?? "")) filter.value = choice.q ?? "";
   sorter.value = choice.sort;
   document.getElementById("turn").textContent = choice.dir === "desc" ? "▼" : "▲";
-  document.getElementById("market").textContent = choice.market;
-  document.title = `${choice.market} overview · Trading Platform`;
 }
 
 function sortBy(key) {
@@ -94,6 +92,8 @@ function sortBy(key) {
 // --- drawing -------------------------------------------------------------------------------------------------------
 
 function draw(flash) {
+  document.getElementById("market").textContent = state.market; // what is in view, until there is an answer
+  document.title = `${state.market} overview · Trading Platform`;
   const shown = table.show(state, choice, favourites(), flash);
   document.getElementById("shown").textContent = `${shown} of ${state.count}`;
   const nothing = document.getElementById("nothing");

@@ -1,11 +1,22 @@
 """The analysis page in a real browser: how it goes with the market, and what it does when the server is away."""
 
 import itertools
+import re
 import time
+from contextlib import suppress
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 
-from tests.pages.conftest import asked_in_a_minute, chosen_while_away, legend, polls_until, settled, within_a_minute
+from tests.pages.conftest import (
+    asked_in_a_minute,
+    chosen_while_away,
+    dragged,
+    legend,
+    polls_until,
+    settled,
+    within_a_minute,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -125,6 +136,51 @@ def test_what_was_chosen_while_the_server_was_away_comes_whole(analysis):
     steps = page.evaluate("globalThis.analysisCandles.sorted.map(({ time }) => time % 3600)")
     assert len(steps) > 100
     assert set(steps) == {0}
+
+
+def test_older_candles_do_not_come_into_a_picture_that_is_new(analysis):
+    """They were asked for before the oldest candle of another one."""
+    page, _ = analysis("?symbol=BTCUSDT&timeframe=5&show=", clock=True, before=without_socket)
+    settled(page)
+    held = []
+    page.route("**/analysis/data*before=*", lambda route: held.append(route))
+    page.route(
+        "**/analysis/data*after=*", lambda route: route.continue_(url=re.sub("&after=[0-9]+", "", route.request.url))
+    )
+    while not held:
+        dragged(page, 200, 900, steps=4)
+        page.clock.run_for(100)
+        page.wait_for_timeout(20)
+    older = held[0].fetch()
+    assert len(older.json()["candles"]) == 500
+    before = page.evaluate_handle("globalThis.analysisCandles")
+    polls_until(page, "before => globalThis.analysisCandles !== before", before)
+    whole = page.evaluate("globalThis.analysisCandles.sorted.length")
+    with suppress(PlaywrightError):  # nobody waits for it
+        held[0].fulfill(response=older)
+    page.wait_for_timeout(300)
+    assert page.evaluate("globalThis.analysisCandles.sorted.length") == whole
+
+
+def test_a_band_chosen_before_a_picture_has_come_is_asked_for_with_it(analysis):
+    page, watch = analysis("?symbol=BTCUSDT&timeframe=15&show=depth", before=without_socket)
+    settled(page)
+    held = []
+    page.route("**/analysis/data*", lambda route: held.append(route))
+    page.keyboard.press("7")
+    page.wait_for_function("() => document.querySelector('#workspace').dataset.busy !== undefined")
+    before = len(watch.requests)
+    page.evaluate("""() => {
+        const select = document.querySelector("#depth");
+        select.value = "1.5";
+        select.dispatchEvent(new Event("change", { bubbles: true }));
+    }""")
+    page.wait_for_function("() => location.search.includes('depth=1.5')")
+    page.wait_for_timeout(300)
+    beside = [url for url in watch.requests[before:] if "/api/" in url]
+    assert beside == []  # the picture is still of the other timeframe
+    with page.expect_response(lambda answer: "chart-data" in answer.url and "depth=1.5" in answer.url):
+        held[0].continue_()
 
 
 def test_a_minute_asks_no_more_than_it_may(analysis):

@@ -10,6 +10,7 @@ from tests.pages.conftest import (
     SHAPES,
     asked_in_a_minute,
     both_ways,
+    chosen_while_away,
     drawn,
     grave_in_all_looks,
     opener,
@@ -149,6 +150,17 @@ def test_band_and_market_change_in_place(overview):
     assert len(asked(watch)) <= 2 + by_itself(began)  # the band, the market
     page.go_back()
     page.wait_for_function("() => document.querySelectorAll('#overview tbody tr').length === 4")
+
+
+def test_what_is_in_view_keeps_its_name_until_there_is_an_answer(overview):
+    page, watch = overview()
+    chosen_while_away(page, watch, "**/api/v1/overview*", lambda: page.keyboard.press("m"))
+    assert "market=FUTURES" in page.url
+    market, title = page.locator("#market").text_content(), page.title()
+    assert (market, title.split()[0]) == ("SPOT", "SPOT")
+    page.click("#notice button")
+    page.wait_for_function("() => document.querySelector('#market').textContent === 'FUTURES'")
+    assert page.title().startswith("FUTURES")
 
 
 def test_a_row_leads_to_its_chart(overview):

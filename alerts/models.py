@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator, validate_email
 from django.db import models
 
@@ -13,6 +13,7 @@ from alerts.rules import MEANINGS, Direction, Kind, Threshold
 from markets.models import Market, Symbol
 
 KEPT = timedelta(days=90)  # firings and their deliveries
+MOST_RULES = 500  # all of them are judged every minute
 
 
 def _choices(kinds: type[Kind]) -> list[tuple[str, str]]:
@@ -77,7 +78,10 @@ class Rule(models.Model):
         return self.symbol in {"", symbol} and self.market in {"", market}
 
     def clean(self) -> None:
-        """Raises ValidationError for settings that the kind does not have, or cannot do without."""
+        """Raises ValidationError for settings that the kind does not have, or cannot do without, and for a rule beyond
+        MOST_RULES."""
+        if self.pk is None and Rule.objects.count() >= MOST_RULES:
+            raise ValidationError({NON_FIELD_ERRORS: f"there are {MOST_RULES} rules already; delete one first"})
         meaning = MEANINGS.get(Kind(self.kind)) if self.kind in set(Kind) else None
         if meaning is None:
             return  # the field says so itself

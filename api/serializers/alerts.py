@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelError
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from alerts.models import Rule
 from alerts.rules import MEANINGS, Bound, Direction, Kind
@@ -89,6 +91,7 @@ class RuleBody(serializers.ModelSerializer):
             Rule(**{**kept, **attrs}).clean()
         except ModelError as error:
             names = {field.source: name for name, field in self.fields.items()}
+            names[NON_FIELD_ERRORS] = api_settings.NON_FIELD_ERRORS_KEY
             raise serializers.ValidationError({names.get(k, k): v for k, v in error.message_dict.items()}) from error
         return attrs
 

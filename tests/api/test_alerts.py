@@ -136,6 +136,15 @@ def test_rules_that_make_no_sense_name_what_is_wrong(writer, registry, body, fie
     assert not Rule.objects.exists()
 
 
+def test_there_are_not_more_rules_than_can_be_judged(writer, registry, monkeypatch):
+    monkeypatch.setattr("alerts.models.MOST_RULES", 1)
+    first = writer.post(RULES, {"name": "first", "kind": "spread"}, format="json").json()["rule"]
+    answer = writer.post(RULES, {"name": "second", "kind": "spread"}, format="json")
+    assert (answer.status_code, answer.json()["field"]) == (400, None)
+    assert "there are 1 rules already" in answer.json()["error"]
+    assert writer.put(f"{RULES}/{first['id']}", {"threshold": 7}, format="json").status_code == 200
+
+
 def test_a_name_is_given_once(writer, registry):
     assert writer.post(RULES, {"name": "x", "kind": "spread"}, format="json").status_code == 200
     assert writer.post(RULES, {"name": "x", "kind": "spread"}, format="json").json()["field"] == "name"

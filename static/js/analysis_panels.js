@@ -150,6 +150,7 @@ export function showLegends(view) {
   });
   byId("legends").replaceChildren(...blocks.map(([block]) => block));
   for (const [block, top] of blocks) block.style.top = `${top + 5}px`;
+  if (time === null) chart.clearOf(blocks.map(([{ offsetHeight }]) => offsetHeight && offsetHeight + 5));
 }
 
 function priceLegend({ choice, candles, decimals, analysis, folded }, candle) {

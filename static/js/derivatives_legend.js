@@ -30,6 +30,12 @@ export function showLegends(view) {
       return block;
     }),
   );
+  if (time === null) chart.clearOf([...byId("legends").children].map(({ offsetHeight }) => offsetHeight && offsetHeight + 5));
+}
+
+/** The mark price against its index, in percent; the exchange tells an index of 0 where it has none. */
+export function basis({ mark, price = mark, index }) {
+  return index ? `${percent((price / index - 1) * 100, 3)}%` : "–";
 }
 
 const stepText = (seconds) => (seconds < 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`);
@@ -39,7 +45,7 @@ function price({ state, contract, now, time }, point) {
   const parts = [part(`${state.symbol} mark price · ${stepText(contract.step)}`, "name")];
   if (!point) return [...parts, part("nothing kept", "careful")];
   if (point.mark === null) parts.push(part(absence(contract, "mark", point, now, "no mark price came"), "careful"));
-  else parts.push(part(fixed(point.mark, state.decimals), "value"), part(`index ${fixed(point.index, state.decimals)}`, "name wide"), part(`basis ${percent((point.mark / point.index - 1) * 100, 3)}%`, "name"));
+  else parts.push(part(fixed(point.mark, state.decimals), "value"), part(`index ${fixed(point.index, state.decimals)}`, "name wide"), part(`basis ${basis(point)}`, "name"));
   const sides = contract.liquidated.get(time ?? NaN);
   for (const [side, tone] of [["long", "ask"], ["short", "bid"]]) {
     const one = sides?.[side];

@@ -24,10 +24,14 @@ export function showLegend(view) {
   lines.replaceChildren(title, ...values, ...absent, ...when);
   const [, top] = chart.tops;
   below.hidden = top === undefined;
-  if (below.hidden) return;
-  below.style.top = `${top + 4}px`;
-  below.replaceChildren(part(`DIFF ${unit}`, "name"), ...(shown ? figures(view, shown).flatMap(({ of, name, kind }) => (of ? [...name, ...diffOf(of, kind)] : [])) : []));
+  if (!below.hidden) {
+    below.style.top = `${top + 4}px`;
+    below.replaceChildren(part(`DIFF ${unit}`, "name"), ...(shown ? figures(view, shown).flatMap(({ of, name, kind }) => (of ? [...name, ...diffOf(of, kind)] : [])) : []));
+  }
+  if (!point) chart.clearOf([bottom(lines), bottom(below)]);
 }
+
+const bottom = ({ offsetHeight }) => offsetHeight && offsetHeight + 6;
 
 /** Each market's figures at a point; named, with the stroke that it is drawn with, where there are two. */
 function figures({ state, other }, shown) {

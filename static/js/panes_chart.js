@@ -6,6 +6,8 @@ import { tokens } from "./theme.js";
 
 const HAND = 1500; // milliseconds after a touch of the mouse in which the picture may still glide
 const EDGE = 20; // points from the oldest one at which older ones are asked for
+const LEAST_ROOM = 0.12; // of a pane, above what is drawn
+const MOST_ROOM = 0.5;
 const SHAPE_OF_TICK = ["year", "month", "day", "minute", "time"];
 
 /** Options in the colours of the page. `margins` of the price scale; `room` right of the newest point, in points;
@@ -100,6 +102,22 @@ export class PanesChart {
       const here = top;
       top += pane.getHeight() + 1;
       return here;
+    });
+  }
+
+  /** Keeps what is drawn below the legends: `taken` pixels from the top of each pane (0: not seen). Room only grows while
+   * the chart is as wide as it is, so that a figure of another length moves nothing. */
+  clearOf(taken) {
+    const width = this.element.clientWidth;
+    if (this.roomOf !== width) [this.roomOf, this.room] = [width, []];
+    this.chart.panes().forEach((pane, i) => {
+      const height = pane.getHeight();
+      if (!height || !taken[i]) return;
+      this.room[i] = Math.max(this.room[i] ?? 0, taken[i]);
+      const scale = this.chart.priceScale("right", i);
+      const { scaleMargins } = scale.options();
+      const top = Math.min(MOST_ROOM, Math.max(this.frame.margins?.top ?? LEAST_ROOM, (this.room[i] + 4) / height));
+      if (Math.abs(top - scaleMargins.top) > 0.004) scale.applyOptions({ scaleMargins: { ...scaleMargins, top } });
     });
   }
 

@@ -3,7 +3,7 @@
 import { download } from "./chart_picture.js";
 import { WholeState, atRest, markChosen, onSet, queryOf, withRange } from "./choice.js";
 import { DerivativesChart } from "./derivatives_chart.js";
-import { showLegends } from "./derivatives_legend.js";
+import { basis, showLegends } from "./derivatives_legend.js";
 import { LiveTrades } from "./derivatives_live.js";
 import { ContractPill } from "./derivatives_pill.js";
 import { Contract } from "./derivatives_series.js";
@@ -132,7 +132,7 @@ function drawHeadline() {
     ["Open interest", interest ? `${compact(interest.notional ?? interest.value)} ${interest.notional === null ? state.base : state.quote}` : "–"],
     ["Funding", mark?.rate == null ? "–" : `${percent(mark.rate * 100, 4)}%`],
     ["paid in", mark?.nextFunding ? age(Math.max(0, mark.nextFunding - pill.serverNow())) : "–"],
-    ["Basis", mark ? `${percent((mark.price / mark.index - 1) * 100, 3)}%` : "–"],
+    ["Basis", mark ? basis(mark) : "–"],
   ];
   byId("glance").replaceChildren(...facts.map(([name, text]) => {
     const [pair, term, fact] = ["div", "dt", "dd"].map((kind) => document.createElement(kind));

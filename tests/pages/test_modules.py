@@ -155,3 +155,15 @@ def test_a_socket_that_is_not_open_yet_tells_nothing(open_page):
         module(page, "analysis_live"),
     )
     assert told == [False, True, False]
+
+
+def test_without_an_index_there_is_no_basis(open_page):
+    page, _ = open_page("/derivatives/?symbol=BTCUSDT", ready="derivatives")
+    told = page.evaluate(
+        """async (address) => {
+            const { basis } = await import(address);
+            return [{ price: 64.064, index: 64 }, { mark: 63.936, index: 64 }, { mark: 64, index: 0 }].map(basis);
+        }""",
+        module(page, "derivatives_legend"),
+    )
+    assert told == ["+0.100%", "-0.100%", "–"]

@@ -161,14 +161,17 @@ def decode(kept: bytes, now: float) -> Kept | None:
 
 
 def mark_of(scope: str) -> str | None:
-    """One query, and for candles one trip to Redis."""
+    """One query, and for candles one trip to Redis. None where nothing can be kept."""
+    keys = candle_keys(scope)
+    if keys and monotonic() < _Process.away_until:
+        return None
     with connection.cursor() as cursor:
         cursor.execute(MARKS, scoped([scope]))
         row = cursor.fetchone()
-    keys = candle_keys(scope)
     try:
         values = cast("list[bytes | None]", cache_redis().mget(keys)) if keys else []
     except redis.RedisError:
+        _Process.away_until = monotonic() + AWAY_SECONDS
         return None
     return joined(scope, row[1] if row else None, values, time())
 

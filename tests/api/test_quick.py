@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import redis
 from django.core.asgi import get_asgi_application
 from django.db import connection
 
@@ -384,6 +385,19 @@ def test_redis_or_the_database_away_leave_it_to_django(books, monkeypatch):
         raise OSError("away")
 
     assert ask(work) == ((200, 200), 3)
+
+
+def test_a_silent_redis_is_waited_for_once_in_a_while(books, monkeypatch):
+    asked = []
+
+    def away():
+        asked.append(1)
+        raise redis.TimeoutError
+
+    monkeypatch.setattr(answers, "cache_redis", away)
+    assert [answers.mark_of("open:BTCUSDT") for _ in range(5)] == [None] * 5
+    assert len(asked) == 1
+    assert answers.mark_of("symbol:BTCUSDT")  # of what the database tells alone
 
 
 def test_one_process_keeps_so_much_a_minute(books, monkeypatch):

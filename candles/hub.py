@@ -62,6 +62,7 @@ class Watched:
         self.dirty_since: float | None = None  # monotonic
         self.loaded_at = 0.0
         self.empty_since: float | None = monotonic()
+        self.joining = 0  # clients who are about to watch it
         self.told_live = True
         self.told_closed: Candle | None = None
 
@@ -173,7 +174,11 @@ class CandleTopic(Topic):
         found = self.watched.get(place)
         if found is None:
             found = self.watched[place] = Watched(key, timeframe)
-        await found.ensure(watch.requests)
+        found.joining += 1
+        try:
+            await found.ensure(watch.requests)
+        finally:
+            found.joining -= 1
         self._tell_repaired(found)
         found.watches.add(watch)
         self.empty_since = found.empty_since = None
@@ -227,7 +232,7 @@ class CandleTopic(Topic):
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             given_up = found.empty_since is not None and now - found.empty_since > LINGER_SECONDS
-            if given_up and not found.lock.locked():  # else somebody is about to watch it
+            if given_up and not found.joining:
                 del self.watched[place]
         if self.empty_since is None:
             self._mark_empty()

@@ -117,6 +117,29 @@ def test_a_client_that_waits_for_the_store_keeps_topic_and_series(store):
     asyncio.run(play())
 
 
+def test_who_waits_behind_one_whom_the_store_failed_is_told(store):
+    async def play():
+        topic, store.gate, store.error = CandleTopic("BTCUSDT"), asyncio.Event(), OperationalError("away")
+        outlet, own = watch("sma:3")
+
+        async def failing():
+            with pytest.raises(OperationalError):
+                await topic.join(BTC, EACH, watch("sma:3")[1], lambda: None)
+            store.error = None
+            topic.tick(monotonic() + 100)  # the lock is free, and the next one has not taken it yet
+
+        before = asyncio.create_task(failing())
+        await asyncio.sleep(0)
+        joining = asyncio.create_task(topic.join(BTC, EACH, own, lambda: None))
+        await asyncio.sleep(0)
+        store.gate.set()
+        await asyncio.gather(before, joining)
+        say(topic, 100)
+        assert kinds(outlet) == ["price_update", "sma:3"] * 2
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize("error", [OperationalError("away"), ValueError("what nobody thought of")])
 def test_a_repair_that_could_not_be_read_is_read_later(store, error):
     async def play():

@@ -82,8 +82,7 @@ export class WholeState {
     } catch (error) {
       if (error.name === "AbortError") return;
       delete this.workspace.dataset.busy;
-      if (GONE.includes(error.status)) return location.assign(this.page());
-      this.failed(error, AGAIN);
+      this.left(error) || this.failed(error, AGAIN);
     }
   }
 
@@ -91,14 +90,23 @@ export class WholeState {
   async catchUp() {
     if (this.workspace.dataset.busy !== undefined) return; // it is under way
     const { request } = this;
-    const state = await getJson(this.address());
-    if (request === this.request) this.settle(state);
+    const state = await getJson(this.address()).catch((error) => {
+      if (request !== this.request || !this.left(error)) throw error;
+    });
+    if (state && request === this.request) this.settle(state);
   }
 
   /** Asks again for what is chosen, all of it. */
   renew() {
     this.due ??= { elsewhere: false };
     return this.catchUp();
+  }
+
+  /** Whether the page is left for the one that tells why there is nothing. */
+  left({ status }) {
+    const gone = GONE.includes(status);
+    if (gone) location.assign(this.page());
+    return gone;
   }
 
   settle(state) {

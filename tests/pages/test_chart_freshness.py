@@ -56,6 +56,16 @@ def test_what_was_chosen_while_the_server_was_away_comes_whole(open_page):
     assert "FUTURES" in page.locator("#legend-lines").text_content()
 
 
+def test_what_was_chosen_while_the_server_was_away_and_is_not_there_says_so(open_page):
+    page, watch = open_page("/charts/?symbol=ETHUSDT", clock=True)
+    watch.expected.append("404")
+    chosen_while_away(page, watch, "**/charts/data*", lambda: page.keyboard.press("m"))
+    page.click("#notice button")
+    page.clock.run_for(1500)
+    page.wait_for_selector("main a:has-text('ETHUSDT SPOT')")
+    assert "ETHUSDT is not collected on FUTURES" in page.locator("main").inner_text()
+
+
 def test_a_server_in_trouble_is_asked_less_and_less(open_page):
     page, watch = open_page("/charts/?symbol=BTCUSDT", ready=True)
     watch.expected.append("503")

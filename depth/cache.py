@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 import redis
+from numpy.typing import NDArray
 from redis.commands.core import Script
 
 from depth.broadcast import band_number
@@ -192,14 +193,26 @@ def fill(symbol: str, market: str, band: Decimal, version: int, since: datetime,
 
 
 def unpack(members: Sequence[bytes]) -> list[Row]:
-    """Rows of a recent set; sums with the seven to nine digits that name them, as the database tells them."""
+    """Rows of a recent set, as the database tells them."""
     found = np.frombuffer(b"".join(members), ROW)
-    sums = [[float(text) for text in row] for row in found["sums"].astype(str).tolist()]
+    sums = as_told(found["sums"]).tolist()
     flags = found["complete"].tolist()
     return [
         (datetime.fromtimestamp(minute, UTC), four[0], four[1], four[2], four[3], bool(flag & 1), bool(flag & 2))
         for minute, four, flag in zip(found["minute"].tolist(), sums, flags, strict=True)
     ]
+
+
+def as_told(sums: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The numbers that PostgreSQL tells of `real` values: the shortest decimal that no other value is as near to.
+
+    NumPy's are the same, but for those that lie in the very middle of two values."""
+    exact, near = sums.astype(np.float64), sums.astype(str).astype(np.float64)
+    below, above = ((np.nextafter(sums, np.float32(to)) + exact) / 2 for to in (-np.inf, np.inf))
+    for at in np.flatnonzero((near == below) | (near == above)):
+        lengths = (float(f"{exact.flat[at]:.{digits}g}") for digits in range(6, 10))
+        near.flat[at] = next(value for value in lengths if below.flat[at] < value < above.flat[at])
+    return near
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

@@ -48,3 +48,8 @@ def diff_quality(bid_complete: bool, ask_complete: bool) -> str:
     if bid_complete:
         return "exact" if ask_complete else "most"
     return "least" if ask_complete else "unknown"
+
+
+def basis_points(bps: float) -> str:
+    """A spread in basis points; the tightest are thousandths of one."""
+    return f"{bps:.4f}" if bps < 0.1 else f"{bps:.2f}"

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from depth.formats import MARKS, compact, diff_quality, fixed, percent, side_mark
+from depth.formats import MARKS, basis_points, compact, diff_quality, fixed, percent, side_mark
 from depth.overview import default_band
 from markets.models import Market
 
@@ -200,7 +200,7 @@ def _price_cells(row: dict[str, Any]) -> dict[str, Any]:
     if not book:
         return {name: Cell(DASH) for name in ("price", "change1h", "change24h", "spread")}
     cells = {"price": Cell(fixed(book["midPrice"], row["priceDecimals"]))}
-    cells["spread"] = Cell(spread_text(book["spreadBps"]))
+    cells["spread"] = Cell(basis_points(book["spreadBps"]))
     for name in ("change1h", "change24h"):
         change = book[name]
         cells[name] = Cell(DASH if change is None else percent(change), tone_of(change))
@@ -221,11 +221,6 @@ def _band_cells(band: dict[str, Any] | None, largest: float) -> dict[str, Any]:
     mark = MARKS[quality]
     lopsided = Cell(mark + percent(shown, 1), tone, quality != "exact", bar)
     return {**sides, "diff": Cell(mark + compact(bid - ask), tone), "percentage": lopsided, "quality": quality}
-
-
-def spread_text(bps: float) -> str:
-    """The tightest spreads are thousandths of a basis point."""
-    return f"{bps:.4f}" if bps < 0.1 else f"{bps:.2f}"
 
 
 def tone_of(change: float | None) -> str:

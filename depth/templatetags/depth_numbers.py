@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 
 from depth.charts import Choice
-from depth.formats import fixed
+from depth.formats import basis_points, fixed
 
 register = template.Library()
 
@@ -19,13 +19,12 @@ def mid_text(state: dict[str, Any]) -> str:
 
 @register.filter
 def spread_text(state: dict[str, Any]) -> str:
-    """Spread in the quote asset and as a share of the mid price: 0.01 (0.0000%)."""
+    """Spread as a share of the mid price, in basis points: 0.0015 bps."""
     book = state["book"]
     if not book:
         return "–"
-    spread = book["bestAsk"] - book["bestBid"]
-    share = spread / ((book["bestAsk"] + book["bestBid"]) / 2) * 100
-    return f"{fixed(spread, state['priceDecimals'])} ({share:.4f}%)"
+    mid = (book["bestAsk"] + book["bestBid"]) / 2
+    return f"{basis_points((book['bestAsk'] - book['bestBid']) / mid * 10_000)} bps"
 
 
 @register.filter

@@ -3,7 +3,7 @@
 import { DepthChart } from "./chart.js";
 import { download } from "./chart_picture.js";
 import { WholeState, atRest, marketOf, onSet, queryOf, withRange } from "./choice.js";
-import { clock, fixed, zoneName } from "./format.js";
+import { basisPoints, clock, fixed, zoneName } from "./format.js";
 import { announce, onKey, showPill } from "./frame.js";
 import { Freshness } from "./freshness.js";
 import { showLegend } from "./legend.js";
@@ -153,7 +153,7 @@ function drawHeadline() {
   const price = top ? fixed(mid, decimals) : "–";
   const spread = top ? top.bestAsk - top.bestBid : null;
   document.getElementById("mid").textContent = price;
-  document.getElementById("spread").textContent = top ? `${fixed(spread, decimals)} (${((spread / mid) * 100).toFixed(4)}%)` : "–";
+  document.getElementById("spread").textContent = top ? `${basisPoints((spread / mid) * 10000)} bps` : "–";
   const arrow = { up: "▲", down: "▼", "": "" }[freshness.direction];
   document.getElementById("direction").textContent = arrow;
   document.querySelector(".price").dataset.direction = freshness.direction;

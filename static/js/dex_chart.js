@@ -7,7 +7,10 @@ import { tokens } from "./theme.js";
 
 const MOST_LINES = 30; // more would hide the price; the nearest ones are drawn
 const LABELLED = { wide: 10, narrow: 4 }; // more words would stand over one another
+const LABEL = 112; // pixels of the words at a line's end, which the newest candles stay clear of
+const LEAST_BAR = 2; // pixels of a candle in the picture that a page begins with
 const REACH = 0.02; // of the price: lines farther away do not stretch the scale
+const SCALE = 76; // pixels of the price scale
 const FRAME = { margins: { top: 0.08, bottom: 0.08 }, room: 3, finest: 0.5 };
 const STILL = { handleScroll: { mouseWheel: false }, handleScale: { mouseWheel: false } }; // the page scrolls
 
@@ -63,7 +66,19 @@ export class OrdersChart {
     this.last = last;
     this.price.applyOptions({ priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals } });
     this.price.setData(rows);
-    if (afresh) this.chart.timeScale().fitContent();
+    this.count = rows.length;
+    this.fresh ||= afresh;
+  }
+
+  /** As many of the newest candles as there is room for beside the words of the lines. */
+  whole() {
+    const width = this.chart.timeScale().width() || this.element.clientWidth - SCALE;
+    const taken = this.shown.length ? LABEL : 0;
+    const shown = Math.min(this.count, Math.floor((width - taken) / LEAST_BAR));
+    if (shown < 1) return;
+    const room = Math.max(FRAME.room, (taken * shown) / (width - taken));
+    this.chart.timeScale().setVisibleLogicalRange({ from: this.count - shown - 0.5, to: this.count - 0.5 + room });
+    this.fresh = false;
   }
 
   /** `lines` as `nearest` gives them. */
@@ -77,6 +92,7 @@ export class OrdersChart {
       const look = { color: side === "buy" ? color.bid : color.ask, lineWidth: 1, lineStyle: order.order_type === "LIMIT" ? LineStyle.Dashed : LineStyle.SparseDotted };
       return this.price.createPriceLine({ price, title: `#${String(order.id).slice(-6)} ${side}${far}`, axisLabelVisible: place < labelled, ...look });
     });
+    if (this.fresh) this.whole();
   }
 }
 

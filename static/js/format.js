@@ -81,3 +81,8 @@ export function clock(milliseconds, shape = "time") {
   }
   return timeFormats.get(key).format(milliseconds);
 }
+
+/** A spread in basis points; the tightest are thousandths of one. */
+export function basisPoints(bps) {
+  return bps.toFixed(bps < 0.1 ? 4 : 2);
+}

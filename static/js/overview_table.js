@@ -1,6 +1,6 @@
 // The overview's rows: the same text as depth/overview_table.py makes for the first paint, updated in place.
 
-import { MARKS, age, compact, diffQuality, fixed, percent } from "./format.js";
+import { MARKS, age, basisPoints, compact, diffQuality, fixed, percent } from "./format.js";
 import { RowsInView } from "./rows_in_view.js";
 
 const LEAST_SCALE = 10;
@@ -88,7 +88,7 @@ function cells(row, largest) {
     price: book ? { text: fixed(book.midPrice, row.priceDecimals) } : dash,
     change1h: change(book?.change1h),
     change24h: change(book?.change24h),
-    spread: book ? { text: book.spreadBps.toFixed(book.spreadBps < 0.1 ? 4 : 2) } : dash,
+    spread: book ? { text: basisPoints(book.spreadBps) } : dash,
     reach: book ? { text: reachText(book.coverage) } : dash,
     volume: { text: row.volume24h ? compact(row.volume24h) : DASH },
   };

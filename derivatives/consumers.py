@@ -22,6 +22,8 @@ FIRST_TRADES = 100
 FIRST_REACH = timedelta(hours=1)
 MOST_NOTIONAL = 1e12
 
+Ids = tuple[int | None, int | None]  # of the first and the last trade
+
 
 class TradesSocket(Socket):
     """Told `snapshot` with the newest stored trades first, then `trades` as they come, some times a second, and
@@ -35,8 +37,8 @@ class TradesSocket(Socket):
             market = await database_sync_to_async(_collected, thread_sensitive=False)(symbol, market)
             async with hub().joining(channel(market, symbol), lambda: TapeTopic(market, symbol)) as topic:
                 self.topic = topic
-                found = await database_sync_to_async(_stored, thread_sensitive=False)(symbol, market, least)
-                topic.join(self.writer, least, first_frame(topic, found, least))
+                found, ids = await database_sync_to_async(stored, thread_sensitive=False)(symbol, market, least)
+                topic.join(self.writer, least, first_frame(topic, found, ids))
         except UnknownSymbol as error:
             raise Refused("unknown_symbol", str(error), NOT_FOUND) from error
         except NotCollected as error:
@@ -65,11 +67,9 @@ class TradesSocket(Socket):
         return symbol, market, least
 
 
-def first_frame(topic: TapeTopic, found: list[TapeTrade], least: float) -> Frame:
-    """The snapshot, with ids only where it holds every trade: after large ones alone, the next message's are no gap."""
-    message = TapeMessage(topic.symbol, topic.market, topic.status(monotonic()), int(time() * 1000), found)
-    if found and not least:
-        message = msgspec.structs.replace(message, first_id=found[0].id, last_id=found[-1].id)
+def first_frame(topic: TapeTopic, found: list[TapeTrade], ids: Ids) -> Frame:
+    """The snapshot of these trades and ids."""
+    message = TapeMessage(topic.symbol, topic.market, topic.status(monotonic()), int(time() * 1000), found, [], *ids)
     return Frame(msgspec.json.encode({**msgspec.to_builtins(message), "type": "snapshot"}))
 
 
@@ -83,5 +83,13 @@ def _collected(symbol: str, market: str) -> str:
         return find(symbol, str(Market.FUTURES)).market
 
 
-def _stored(symbol: str, market: str, least: float) -> list[TapeTrade]:
-    return newest(market, symbol, least, FIRST_TRADES, timezone.now() - FIRST_REACH)[::-1]
+def stored(symbol: str, market: str, least: float) -> tuple[list[TapeTrade], Ids]:
+    """The newest stored trades from this size on, oldest first, and the ids between which they are all. Large ones
+    alone begin anywhere, and go up to the newest trade of any size: what came after it, and is not stored yet, shows as
+    a gap before the next message."""
+    since = timezone.now() - FIRST_REACH
+    whole = newest(market, symbol, 0.0, 1, since) if least else []  # first: what is stored meanwhile is beyond it
+    found = newest(market, symbol, least, FIRST_TRADES, since)[::-1]
+    if least:
+        return found, (None, whole[0].id if whole else None)
+    return found, (found[0].id, found[-1].id) if found else (None, None)

@@ -6,8 +6,10 @@ import time
 import pytest
 
 from derivatives.broadcast import WANTED, TapeLiquidation, TapeMessage, TapeTrade, publish
-from derivatives.consumers import first_frame
+from derivatives.consumers import first_frame, stored
+from derivatives.events import Trade
 from derivatives.hub import GONE_SECONDS, STALE_SECONDS, TapeTopic, view
+from derivatives.services import store_trades
 from markets.connections import broker_redis
 from tests.sockets.conftest import SYMBOLS, wait_for
 from tests.sockets.test_depth import close_code, opened, told_by, until
@@ -56,10 +58,27 @@ def test_small_trades_are_left_out_and_their_ids_still_told(site, empty_redis):
         assert [it["id"] for it in until(client, lambda it: it.get("lastId") == 3)["trades"]] == [3]
 
 
-@pytest.mark.parametrize(("least", "ids"), [(0.0, (4, 6)), (1000.0, (None, None))])
-def test_the_snapshot_of_large_trades_alone_does_not_end_where_all_trades_do(least, ids):
-    told = json.loads(first_frame(TapeTopic("SPOT", FIRST), [trade(4), trade(6)], least).body)
-    assert (told["type"], told["firstId"], told["lastId"], len(told["trades"])) == ("snapshot", *ids, 2)
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("least", "shown", "ids"), [(0, [4, 5, 6, 7], (4, 7)), (1000, [4, 6], (None, 7)), (10_000, [], (None, 7))]
+)
+def test_the_snapshot_of_large_trades_says_up_to_where_all_are_known(least, shown, ids):
+    """Else those that are made before the first message, and not stored yet, would be missing without a word."""
+    now = int(time.time() * 1000)
+    sizes = {4: "10", 5: "1", 6: "10", 7: "1"}
+    store_trades(
+        [Trade("SPOT", FIRST, n, now - 60_000 + n, now, "100.1", size, n, n, False) for n, size in sizes.items()]
+    )
+    found, told_ids = stored(FIRST, "SPOT", least)
+    told = json.loads(first_frame(TapeTopic("SPOT", FIRST), found, told_ids).body)
+    assert (told["type"], told["firstId"], told["lastId"]) == ("snapshot", *ids)
+    assert [it["id"] for it in told["trades"]] == shown
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("least", [0, 1000])
+def test_without_trades_the_snapshot_has_no_ids(least):
+    assert stored(FIRST, "SPOT", least) == ([], (None, None))
 
 
 @pytest.mark.parametrize(

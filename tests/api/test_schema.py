@@ -128,6 +128,17 @@ def test_the_page_says_that_the_market_is_simulated(client, db, settings):
     assert "SIMULATED MARKET" in client.get("/api/v1/docs").content.decode()
 
 
+def test_the_page_has_the_chosen_theme_and_leads_to_the_others(client, db):
+    dark = client.get("/api/v1/docs").content.decode()
+    assert 'class="dark-mode"' in dark
+    assert 'href="/charts/"' in dark
+    assert '/admin/"' not in dark
+    client.cookies["theme"] = "light"
+    light = client.get("/api/v1/docs").content.decode()
+    assert 'data-theme="light"' in light
+    assert "dark-mode" not in light
+
+
 def test_the_page_holds_no_script_and_no_foreign_address(client, db):
     page = client.get("/api/v1/docs").content.decode()
     assert "<script>" not in page

@@ -242,6 +242,13 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(admin):
         verify(key, timezone.now())
 
 
+def test_lists_write_times_in_order_with_their_zone(admin):
+    key = ApiKey.objects.create(name="reader", prefix="abcd1234", key_hash="0" * 64, scopes=[])
+    page = admin.get("/admin/api/apikey/").content.decode()
+    assert f"{key.created_at:%Y-%m-%d %H:%M:%S} UTC" in page
+    assert ".m.</td>" not in page
+
+
 def test_a_taken_name_is_said_in_the_form(admin):
     ApiKey.objects.create(name="bot", prefix="a", key_hash="b")
     answer = admin.post("/admin/api/apikey/add/", {"name": "bot"})

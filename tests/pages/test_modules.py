@@ -167,3 +167,30 @@ def test_without_an_index_there_is_no_basis(open_page):
         module(page, "derivatives_legend"),
     )
     assert told == ["+0.100%", "-0.100%", "–"]
+
+
+def test_what_is_drawn_stays_below_its_legend(open_page):
+    """Room grows with the legend, at most to half of a pane; it shrinks only where the chart has another width."""
+    page, _ = open_page()
+    told = page.evaluate(
+        """async (address) => {
+            const { PanesChart } = await import(address);
+            const tops = [0.1, 0.1];
+            const scale = (i) => ({
+                options: () => ({ scaleMargins: { top: tops[i], bottom: 0.05 } }),
+                applyOptions: ({ scaleMargins }) => (tops[i] = scaleMargins.top),
+            });
+            const panes = [{ getHeight: () => 400 }, { getHeight: () => 100 }];
+            const chart = { panes: () => panes, priceScale: (_, i) => scale(i) };
+            const drawn = { element: { clientWidth: 300 }, frame: { margins: { top: 0.1 } }, chart };
+            const clear = (...taken) => {
+                PanesChart.prototype.clearOf.call(drawn, taken);
+                return tops.map((top) => top.toFixed(2));
+            };
+            const told = [clear(76, 26), clear(36, 90), clear(0, 0)];
+            drawn.element.clientWidth = 900;
+            return [...told, clear(36, 0)];
+        }""",
+        module(page, "panes_chart"),
+    )
+    assert told == [["0.20", "0.30"], ["0.20", "0.50"], ["0.20", "0.50"], ["0.10", "0.50"]]

@@ -4,6 +4,7 @@ import { wholeInterest } from "./derivatives_chart.js";
 import { clock, compact, fixed, percent, zoneName } from "./format.js";
 
 const byId = (id) => document.getElementById(id);
+const LATE = 30; // seconds after a step in which the next one may begin
 const SOURCES = { candles: "from candles", trades: "from trades" };
 
 function part(text, kind) {
@@ -104,6 +105,6 @@ function funding({ contract, now }, point) {
   parts.push(part(`${percent(point.rate * 100, 4)}%`, point.rate >= 0 ? "bid" : "ask"));
   if (point.due) parts.push(part(`paid ${clock(point.due * 1000, "moment")} ${zoneName()}`, "name"));
   const open = contract.sorted.at(-1);
-  if (open === point && point.time + contract.step <= now) parts.push(part("old", "careful"));
+  if (open === point && point.time + contract.step + LATE <= now) parts.push(part("old", "careful"));
   return parts;
 }

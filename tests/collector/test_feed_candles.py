@@ -24,7 +24,8 @@ from tests.candles.factories import BTC, klines
 from tests.collector.feeding import NAMES, Subscriber, running, until
 from tests.soak import candles as soak
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+SECONDS = float(os.environ.get(soak.SECONDS, "9"))
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300 + 2 * SECONDS)]
 KEYS = [SeriesKey("binance", "SPOT", name) for name in NAMES]
 
 
@@ -214,10 +215,9 @@ def test_listeners_are_told_when_what_they_are_told_can_be_read(own_spool, told)
 
 def test_every_minute_is_right_when_everything_fails(candles):
     """Some seconds of the soak, across the end of a minute; CANDLE_FAULT_SECONDS makes it longer."""
-    seconds = float(os.environ.get(soak.SECONDS, "9"))
     seed = int(os.environ.get("SOAK_SEED", time.time_ns() % 10**6))
     minute_ends_in(candles, 6)
-    outcome = soak.campaign(candles, NAMES, seconds, seed)
+    outcome = soak.campaign(candles, NAMES, SECONDS, seed)
     print(f"\nseed {seed}")
     soak.show(outcome)
     assert outcome.well, outcome

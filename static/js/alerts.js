@@ -41,7 +41,7 @@ function draw() {
     line.append(
       cell(clock(row.timestamp, "moment"), { "data-tip": `${clock(row.timestamp, "exact")} ${zoneName()}` }),
       where(row),
-      cell(shown(row.value), { class: "bound", "data-name": "value", "data-bound": row.bound, "data-tip": { at_least: "At least: not all of it is known", at_most: "At most: not all of it is known" }[row.bound] }),
+      cell(shown(row.value), { class: "bound", "data-name": "value", "data-unit": row.unit, "data-bound": row.bound, "data-tip": { at_least: "At least: not all of it is known", at_most: "At most: not all of it is known" }[row.bound] }),
       cell(row.unit, { class: "words unit-of" }),
       cell(shown(row.threshold), { "data-name": "limit" }),
       back,

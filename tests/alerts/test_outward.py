@@ -53,6 +53,7 @@ def test_a_name_that_changes_between_the_look_and_the_connection_gets_nothing(se
     assert (len(looked), hook.got) == (2, [])
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("url", ["http://localhost:9/x", "https://127.0.0.1/x", "http://[::1]/x", "http://10.0.0.1/x"])
 def test_a_rule_says_at_once_that_its_address_is_not_allowed(settings, url):
     settings.WEBHOOK_INTERNAL = True

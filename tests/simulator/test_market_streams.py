@@ -34,18 +34,18 @@ def test_trades_come_once_in_order_and_are_those_of_rest(server: Server, market:
 def test_a_candle_grows_and_is_the_sum_of_the_trades(server: Server, market: str) -> None:
     path = MARKET_ADDRESS[market] + "btcusdt@kline_1m/btcusdt@aggTrade"
     with server.socket(path) as socket:
-        first = socket.until(lambda body: "kline" in body["stream"] and not body["data"]["k"]["x"])["data"]
         trades: list[dict[str, Any]] = []
 
-        def is_next(body: dict[str, Any]) -> bool:
+        def is_open(body: dict[str, Any]) -> bool:
             if "kline" in body["stream"]:
-                return body["data"]["k"]["t"] == first["k"]["t"]
+                return not body["data"]["k"]["x"]
             trades.append(body["data"])
             return False
 
-        second = socket.until(is_next)["data"]
-        while trades[-1]["l"] < second["k"]["L"]:
-            is_next(socket.receive())
+        first = socket.until(is_open)["data"]
+        second = socket.until(lambda body: is_open(body) and body["data"]["k"]["t"] == first["k"]["t"])["data"]
+        while not trades or trades[-1]["l"] < second["k"]["L"]:  # streams do not wait for one another
+            is_open(socket.receive())
     assert first["e"] == "kline"
     between = [one for one in trades if first["k"]["L"] < one["f"] and one["l"] <= second["k"]["L"]]
     grown = float(second["k"]["v"]) - float(first["k"]["v"])

@@ -106,7 +106,7 @@ def wrong_bands(body):
     for row in body["depthVolumes"]:
         for side, levels, sign in (("bid", sides[0], -1), ("ask", sides[1], 1)):
             bound = levels[0, 0] * (1 + sign * row["depth"] / 100)
-            slack = bound * 1e-9
+            slack = bound * 1e-12  # far above floats' error, far below a tick's share of a price
             inside = levels[:, 0] >= bound - slack if sign < 0 else levels[:, 0] <= bound + slack
             true, told = float(levels[inside, 1].sum()), row[f"{side}Volume"]
             exact = row[f"{side}Complete"]

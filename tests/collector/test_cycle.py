@@ -146,7 +146,7 @@ def test_a_symbol_that_never_answers_well_is_tried_three_times(registry):
 
 def test_a_market_that_hangs_does_not_harm_the_other(registry, quick):
     registry.fault("timeout", market="futures", path="/depth")
-    now = room(20)
+    now = room(40)
     parts = collect_minute(now, lambda part: None)
     results = [collect_part(part) for part in parts]
     row = CollectionMinute.objects.get()

@@ -9,6 +9,7 @@ from collector.feed.run import Feed
 from derivatives.broadcast import WANTED, WANTED_SECONDS, TapeMessage, channel, member, wanted
 from derivatives.models import ForceOrder, Trade
 from markets.connections import broker_redis
+from simulator.market import liquidations_between
 from tests.collector.feeding import Subscriber, running, until
 from tests.collector.test_tape import tape  # noqa: F401 - a fixture
 
@@ -43,7 +44,15 @@ def watched(*keys):
     return True
 
 
+def liquidation_in(exchange, seconds):
+    """Moves the exchange's clock so that somebody is liquidated then."""
+    now = int(time.time() * 1000)
+    first = liquidations_between("BTCUSDT", now + 60_000, now + 7_200_000)[0]
+    exchange.fault("skew", offset_ms=first.time - now - seconds * 1000)
+
+
 def test_what_is_watched_is_told_whole_and_in_order(tape, heard):  # noqa: F811
+    liquidation_in(tape, 12)
     with running(Feed()):
         until(lambda: watched(BTC) and len(heard.trades(BTC)) > 10 and any(it.liquidations for it in heard.of(BTC)))
     assert not heard.of(ETH)

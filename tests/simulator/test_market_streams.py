@@ -36,16 +36,16 @@ def test_a_candle_grows_and_is_the_sum_of_the_trades(server: Server, market: str
     with server.socket(path) as socket:
         trades: list[dict[str, Any]] = []
 
-        def is_open(body: dict[str, Any]) -> bool:
+        def is_candle(body: dict[str, Any]) -> bool:
             if "kline" in body["stream"]:
-                return not body["data"]["k"]["x"]
+                return True
             trades.append(body["data"])
             return False
 
-        first = socket.until(is_open)["data"]
-        second = socket.until(lambda body: is_open(body) and body["data"]["k"]["t"] == first["k"]["t"])["data"]
+        first = socket.until(lambda body: is_candle(body) and not body["data"]["k"]["x"])["data"]
+        second = socket.until(lambda body: is_candle(body) and body["data"]["k"]["t"] == first["k"]["t"])["data"]
         while not trades or trades[-1]["l"] < second["k"]["L"]:  # streams do not wait for one another
-            is_open(socket.receive())
+            is_candle(socket.receive())
     assert first["e"] == "kline"
     between = [one for one in trades if first["k"]["L"] < one["f"] and one["l"] <= second["k"]["L"]]
     grown = float(second["k"]["v"]) - float(first["k"]["v"])
